@@ -83,6 +83,11 @@ export interface Sys {
   unlink(path: string): number;
   /** Slow path: chmod(2). */
   chmod(path: string, mode: number): number;
+  /**
+   * Slow path: which socket file stands at `path` (symbolic links not followed).
+   * @returns its inode number, -ENOENT where there is nothing, -ENOTSOCK where it is another kind of file
+   */
+  socketInode(path: string): number;
   /** Slow path: raises RLIMIT_NOFILE to its hard limit. @returns the soft limit now in force */
   raiseDescriptorLimit(): number;
 }
