@@ -1,0 +1,116 @@
+// What goes through the mailboxes between the control thread and a worker: rare things, structured-cloned. Indexes
+// are stable while an object lives; an index that is used again comes with another generation.
+
+export const INBOUND_FORWARD = 1;
+export const INBOUND_SOCKS5 = 2;
+export const INBOUND_HTTP = 3;
+export const INBOUND_SNI = 4;
+
+export const OUTBOUND_DIRECT = 1;
+/** A kind that this build cannot carry out: connections are refused, never sent elsewhere. */
+export const OUTBOUND_UNAVAILABLE = 2;
+
+// Order of address families of a name (RFC 8305, section 4).
+export const PREFER_IPV6 = 0;
+export const PREFER_IPV4 = 1;
+export const ONLY_IPV6 = 2;
+export const ONLY_IPV4 = 3;
+
+/** How a worker is to treat the connections of one inbound. */
+export interface InboundDefinition {
+  readonly index: number;
+  readonly generation: number;
+  /** INBOUND_*. */
+  readonly type: number;
+  /** The receiving worker's own listening descriptors (SO_REUSEPORT). */
+  readonly listenFds: readonly number[];
+  /** Service row of clients that show no credentials; -1: they must. */
+  readonly service: number;
+  /** Target record of a forward inbound; -1: its service's. */
+  readonly target: number;
+  /** PROXY protocol version sent to the target; 0: none. */
+  readonly sendProxy: number;
+  /** Networks (layout/network-set.ts) whose connections begin with a PROXY header; null: none. */
+  readonly acceptProxyFrom: Int32Array | null;
+}
+
+/** How a worker dials. */
+export interface OutboundDefinition {
+  readonly index: number;
+  readonly generation: number;
+  /** OUTBOUND_*. */
+  readonly kind: number;
+  /** Special-purpose networks that clients may choose all the same; null: none. */
+  readonly allowDestinations: Int32Array | null;
+  /** Source addresses, four words each; empty: the kernel chooses. */
+  readonly bind: Int32Array;
+  /** SO_BINDTODEVICE, SO_MARK; '' and 0: not set. */
+  readonly interface: string;
+  readonly fwmark: number;
+  /** TCP_KEEPIDLE, TCP_KEEPINTVL in seconds and TCP_KEEPCNT; idle 0: off. */
+  readonly keepaliveIdleS: number;
+  readonly keepaliveIntervalS: number;
+  readonly keepaliveCount: number;
+  /** TCP_USER_TIMEOUT; 0: not set. */
+  readonly userTimeoutMs: number;
+  /** TCP_CONGESTION; '': not set. */
+  readonly congestion: string;
+  /** PREFER_* or ONLY_*. */
+  readonly ipVersion: number;
+}
+
+/** Everything of a configuration that workers hold themselves; services are in shared memory. */
+export interface Plan {
+  readonly version: number;
+  readonly inbounds: readonly InboundDefinition[];
+  readonly outbounds: readonly OutboundDefinition[];
+  /** Outbound index of connections that nothing else decides. */
+  readonly final: number;
+  readonly handshakeMs: number;
+  readonly connectMs: number;
+  readonly idleMs: number;
+  readonly halfCloseMs: number;
+  /** Our own listeners, which no client may choose as a target: five words each, address and port. */
+  readonly ownListeners: Int32Array;
+}
+
+export type ControlMessage =
+  | { readonly kind: 'plan'; readonly plan: Plan }
+  /** Close the listening descriptors and go on with what is open. */
+  | { readonly kind: 'drain' }
+  /** End everything now, with this reason. */
+  | { readonly kind: 'stop'; readonly reason: number }
+  /** `addresses`: four words each, in the order to try. None: `reason` says why. */
+  | {
+      readonly kind: 'resolved';
+      readonly slot: number;
+      readonly generation: number;
+      readonly addresses: Int32Array;
+      readonly reason: number;
+    }
+  /** 0: the password is right. Else the reason of the refusal. */
+  | { readonly kind: 'verified'; readonly slot: number; readonly generation: number; readonly reason: number }
+  /** Throws on purpose: the test of replacement. Only with SLUICE_TEST_FAULTS=1. */
+  | { readonly kind: 'fail' };
+
+export type WorkerMessage =
+  | { readonly kind: 'ready' }
+  /** All connections of a draining worker have gone. */
+  | { readonly kind: 'drained' }
+  | {
+      readonly kind: 'resolve';
+      readonly slot: number;
+      readonly generation: number;
+      readonly name: string;
+      readonly ipVersion: number;
+    }
+  | {
+      readonly kind: 'verify';
+      readonly slot: number;
+      readonly generation: number;
+      readonly credential: number;
+      readonly credentialGeneration: number;
+      readonly password: string;
+      /** Where failures are remembered. */
+      readonly source: string;
+    };
