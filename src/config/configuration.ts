@@ -169,7 +169,7 @@ export interface Service {
   /** Not written in the file: declared by being named in an inbound, or the `default` of unauthenticated clients. */
   readonly implicit: boolean;
   readonly users: readonly User[];
-  /** Lower case; a leading `*.` stands for exactly one or more labels. */
+  /** Lower case; a leading `*.` stands for one or more labels. */
   readonly serverNames: readonly string[];
   readonly target: Target | undefined;
   readonly gate: Gate | undefined;
