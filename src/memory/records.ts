@@ -11,20 +11,20 @@
 // Fields lie in the order written; float64 fields are aligned to 8 bytes; a record is a multiple of 64 bytes, so that
 // two records never share a cache line.
 
-interface I32 {
+export interface I32 {
   readonly kind: 'i32';
 }
-interface F64 {
+export interface F64 {
   readonly kind: 'f64';
 }
-interface Atomic {
+export interface Atomic {
   readonly kind: 'atomic';
 }
-interface Words {
+export interface Words {
   readonly kind: 'words';
   readonly count: number;
 }
-interface F64Vector {
+export interface F64Vector {
   readonly kind: 'f64s';
   readonly count: number;
 }
