@@ -1,0 +1,87 @@
+// The load generator's process: takes one order at a time from the benchmark over Node's channel, runs it in its own
+// epoll loop (nothing else of Node runs meanwhile), and answers. It lives through all runs, so that its code is compiled
+// once; held connections live in it between orders.
+
+import { createLibc } from '../../src/sys/libc/libc.ts';
+import { type BulkWork, runBulk } from './bulk.ts';
+import { type ClosedLoopWork, runClosedLoop } from './closed-loop.ts';
+import { type ConnectCloseWork, runConnectClose } from './connect-close.ts';
+import { Histogram } from './histogram.ts';
+import { type HoldResult, type HoldWork, releaseHeld, runHold } from './hold.ts';
+import { LOAD_BUFFER_BYTES, type Load, type LoadResult } from './load.ts';
+import { type OpenLoopWork, runOpenLoop } from './open-loop.ts';
+import { Origin } from './origin.ts';
+import { Pattern } from './pattern.ts';
+import { Poll } from './poll.ts';
+
+export type Order =
+  | { readonly kind: 'closed-loop'; readonly work: ClosedLoopWork }
+  | { readonly kind: 'open-loop'; readonly work: OpenLoopWork }
+  | { readonly kind: 'connect-close'; readonly work: ConnectCloseWork }
+  | { readonly kind: 'bulk'; readonly work: BulkWork }
+  | { readonly kind: 'hold'; readonly work: HoldWork }
+  | { readonly kind: 'release' }
+  /** One more port of the origin that shares the generator's loop. */
+  | { readonly kind: 'listen'; readonly service: number };
+
+export interface Answers {
+  'closed-loop': LoadResult;
+  'open-loop': LoadResult;
+  'connect-close': LoadResult;
+  bulk: LoadResult;
+  hold: HoldResult;
+  release: HoldResult;
+  listen: { readonly port: number };
+}
+
+export type Reply = { readonly answer: Answers[keyof Answers] } | { readonly error: string };
+
+function createLoad(): Load {
+  const sys = createLibc();
+  sys.raiseDescriptorLimit();
+  const poll = new Poll(sys);
+  const pattern = new Pattern();
+  const received = Buffer.from(new ArrayBuffer(LOAD_BUFFER_BYTES));
+  return {
+    sys,
+    poll,
+    origin: new Origin(sys, poll),
+    sendAddress: sys.addressOf(new Uint8Array(new ArrayBuffer(LOAD_BUFFER_BYTES))),
+    received,
+    receiveAddress: sys.addressOf(received),
+    pattern,
+    patternAddress: sys.addressOf(pattern.bytes),
+    histogram: new Histogram(),
+  };
+}
+
+function carryOut(load: Load, order: Order): Answers[keyof Answers] {
+  switch (order.kind) {
+    case 'closed-loop':
+      return runClosedLoop(load, order.work);
+    case 'open-loop':
+      return runOpenLoop(load, order.work);
+    case 'connect-close':
+      return runConnectClose(load, order.work);
+    case 'bulk':
+      return runBulk(load, order.work);
+    case 'hold':
+      return runHold(load, order.work);
+    case 'release':
+      return releaseHeld(load);
+    case 'listen':
+      return { port: load.origin.listen(order.service) };
+  }
+}
+
+const load = createLoad();
+process.on('message', (order: Order) => {
+  let reply: Reply;
+  try {
+    reply = { answer: carryOut(load, order) };
+  } catch (error) {
+    reply = { error: error instanceof Error ? (error.stack ?? error.message) : String(error) };
+  }
+  process.send?.(reply);
+});
+process.on('disconnect', () => process.exit(0));

@@ -1,0 +1,104 @@
+// Processes that the benchmark starts: pinned to a core, remembered until they ended, ended by their own number and
+// never by name. None outlives the benchmark.
+
+import { type ChildProcess, spawn } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { setTimeout as delay } from 'node:timers/promises';
+import { processTree } from './processor-time.ts';
+
+const STOP_STEP_MS = 1500;
+const ERRORS_CHARACTERS_MAX = 4000;
+
+export interface Cores {
+  /** What is measured runs here alone. */
+  readonly proxy: number | undefined;
+  /** Everything else: generator and origin. */
+  readonly load: number | undefined;
+}
+
+/** The first two cores that this process may use; with fewer, nothing is pinned. */
+export function chooseCores(): Cores {
+  const list = /^Cpus_allowed_list:\s*(\S+)/m.exec(readFileSync('/proc/self/status', 'latin1'))?.[1] ?? '';
+  const cores: number[] = [];
+  for (const range of list.split(',')) {
+    const [first = Number.NaN, last = first] = range.split('-').map(Number);
+    for (let core = first; core <= last; core++) cores.push(core);
+  }
+  return cores.length < 2 ? { proxy: undefined, load: undefined } : { proxy: cores[1], load: cores[0] };
+}
+
+export interface Child {
+  readonly process: ChildProcess;
+  readonly pid: number;
+  /** What it wrote to its standard output and error, as far as it is kept. */
+  output(): string;
+  /** Ends it politely, then less so. */
+  stop(): Promise<void>;
+}
+
+const living = new Set<ChildProcess>();
+process.on('exit', () => {
+  for (const child of living) child.kill('SIGKILL');
+});
+
+/**
+ * Starts `command` on `core`.
+ * @param channel whether it gets Node's message channel
+ */
+export function startChild(
+  core: number | undefined,
+  command: readonly string[],
+  options: { readonly directory?: string; readonly channel?: boolean } = {},
+): Child {
+  const [file = '', ...parameters] =
+    core === undefined ? command : ['taskset', '-c', String(core), ...command];
+  const child = spawn(file, parameters, {
+    ...(options.directory === undefined ? {} : { cwd: options.directory }),
+    stdio: options.channel === true ? ['ignore', 'pipe', 'pipe', 'ipc'] : ['ignore', 'pipe', 'pipe'],
+  });
+  living.add(child);
+  let output = '';
+  const keep = (text: Buffer): void => {
+    if (output.length < ERRORS_CHARACTERS_MAX) output += text.toString('utf8');
+  };
+  child.stdout?.on('data', keep);
+  child.stderr?.on('data', keep);
+  child.on('error', (error) => {
+    output += error.message;
+  });
+  const ended = new Promise<void>((resolve) => {
+    child.once('exit', () => {
+      living.delete(child);
+      resolve();
+    });
+    child.once('error', () => resolve());
+  });
+  return {
+    process: child,
+    pid: child.pid ?? -1,
+    output: () => output,
+    stop: () => stop(child, ended),
+  };
+}
+
+async function stop(child: ChildProcess, ended: Promise<void>): Promise<void> {
+  if (child.pid === undefined || child.exitCode !== null || child.signalCode !== null) return;
+  const tree = processTree(child.pid);
+  // A second SIGTERM tells Sluice not to drain any longer.
+  for (const signal of ['SIGTERM', 'SIGTERM', 'SIGKILL'] as const) {
+    child.kill(signal);
+    const timer = new AbortController();
+    const waited = delay(STOP_STEP_MS, 'late', { signal: timer.signal }).catch(() => 'aborted');
+    const outcome = await Promise.race([ended, waited]);
+    timer.abort();
+    if (outcome !== 'late') return;
+  }
+  // Only a parent that had to be killed leaves children behind.
+  for (const pid of tree.slice(1)) {
+    try {
+      process.kill(pid, 'SIGKILL');
+    } catch {
+      // It ended together with its parent.
+    }
+  }
+}

@@ -1,0 +1,48 @@
+// Sluice itself, as built in this checkout: one worker, a forward inbound.
+
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { CHECKOUT } from '../checkout.ts';
+import { freePort } from '../process/ports.ts';
+import { startProxy } from './start.ts';
+import type { Running, Setting, Subject } from './subject.ts';
+
+const MAIN = join(CHECKOUT, 'dist/src/main.js');
+
+/** Writes a configuration that forwards `port` to the setting's target. @returns its path */
+export async function writeSluiceConfiguration(setting: Setting, port: number): Promise<string> {
+  const file = join(setting.directory, 'sluice.json');
+  const configuration = {
+    workers: 1,
+    admin: { listen: `127.0.0.1:${await freePort()}`, token_file: join(setting.directory, 'admin.token') },
+    store: join(setting.directory, 'sluice.db'),
+    timeouts: { idle: '1h' },
+    inbounds: [
+      { tag: 'bench', type: 'forward', listen: `127.0.0.1:${port}`, target: `127.0.0.1:${setting.target}` },
+    ],
+    outbounds: [{ tag: 'direct', type: 'direct', allow_destinations: ['127.0.0.0/8'] }],
+  };
+  writeFileSync(file, JSON.stringify(configuration, null, 2));
+  return file;
+}
+
+/** Starts Sluice with options for Node before it. */
+export async function startSluice(setting: Setting, nodeOptions: readonly string[]): Promise<Running> {
+  const port = await freePort();
+  const file = await writeSluiceConfiguration(setting, port);
+  return startProxy(setting, port, [process.execPath, ...nodeOptions, MAIN, 'run', '-c', file]);
+}
+
+export const sluice: Subject = {
+  name: 'sluice',
+  missing: () => (existsSync(MAIN) ? undefined : 'dist/src/main.js is not built (npm run build)'),
+  version() {
+    const manifest = JSON.parse(readFileSync(join(CHECKOUT, 'package.json'), 'utf8')) as { version: string };
+    return `Sluice ${manifest.version}`;
+  },
+  async start(setting) {
+    const port = await freePort();
+    const file = await writeSluiceConfiguration(setting, port);
+    return startProxy(setting, port, [join(CHECKOUT, 'bin/sluice'), 'run', '-c', file]);
+  },
+};

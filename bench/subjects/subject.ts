@@ -1,0 +1,27 @@
+// A subject: one program that relays TCP from a port to the origin, as its own process on the proxy's core, configured
+// as its users would for this job (one thread, long timeouts, no logs).
+
+export interface Subject {
+  readonly name: string;
+  /** Why it can't run here, or undefined where it can. */
+  missing(): string | undefined;
+  version(): string;
+  start(setting: Setting): Promise<Running>;
+}
+
+export interface Setting {
+  /** The origin's port on 127.0.0.1. */
+  readonly target: number;
+  readonly core: number | undefined;
+  /** Its own, empty; removed afterwards. */
+  readonly directory: string;
+}
+
+export interface Running {
+  /** Where clients connect, on 127.0.0.1. */
+  readonly port: number;
+  /** All its processes; empty for the direct connection. */
+  readonly pids: readonly number[];
+  output(): string;
+  stop(): Promise<void>;
+}

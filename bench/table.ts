@@ -1,0 +1,54 @@
+// The printed form of a work's figures: a line for each metric, a column for each subject, ratios to the reference in
+// brackets, and what was to be reached.
+
+import { REFERENCE, type Row, type Verdict } from './judge.ts';
+import type { WorkRun } from './rounds.ts';
+
+const ABSENT = '-';
+
+export function formatWork(run: WorkRun, rows: readonly Row[], rounds: number): string {
+  const subjects = [...run.figures.keys()];
+  const lines: string[][] = [['', ...subjects, '']];
+  for (const row of rows) {
+    const cells = subjects.map((subject) => formatCell(row, subject));
+    lines.push([`${row.metric.name} (${row.metric.unit})`, ...cells, formatJudgement(row)]);
+  }
+  const rate = run.requestsPerSecond === 0 ? '' : `, at ${run.requestsPerSecond} a second`;
+  const heading = `${run.work.name}: ${run.work.title}${rate}; median of ${rounds}, (ratio to ${REFERENCE})`;
+  return [heading, ...align(lines), ...run.remarks.map((remark) => `  ! ${remark}`), ''].join('\n');
+}
+
+function formatCell(row: Row, subject: string): string {
+  const cell = row.cells.get(subject);
+  if (cell === undefined || !Number.isFinite(cell.median)) return ABSENT;
+  const ratio = cell.ratio === undefined ? '' : ` (${cell.ratio.toFixed(2)})`;
+  return `${cell.median.toFixed(row.metric.digits)}${ratio}`;
+}
+
+function formatJudgement(row: Row): string {
+  const again = row.sameAgain === undefined ? [] : [`A/A p95 ${row.sameAgain.toFixed(2)}`];
+  return [...row.verdicts.map(formatVerdict), ...again].join('; ');
+}
+
+function formatVerdict(verdict: Verdict): string {
+  const { against, limit, found, holds } = verdict;
+  const what = against === 'absolute' ? found.toFixed(0) : `${found.toFixed(2)} of ${against}`;
+  return `${holds ? 'HOLDS' : 'MISSED'}: ${what}, limit ${limit}`;
+}
+
+function align(lines: readonly string[][]): string[] {
+  const widths: number[] = [];
+  for (const line of lines) {
+    line.forEach((cell, column) => {
+      widths[column] = Math.max(widths[column] ?? 0, cell.length);
+    });
+  }
+  return lines.map((line) => {
+    const cells = line.map((cell, column) => {
+      const width = widths[column] ?? 0;
+      const last = column === line.length - 1;
+      return column === 0 || last ? cell.padEnd(width) : cell.padStart(width);
+    });
+    return `  ${cells.join('  ')}`.trimEnd();
+  });
+}
