@@ -2,11 +2,18 @@
 // forms of IPv4 (`0177.0.0.1`, `127.1`, `2130706433`) are refused, because different programs read them differently,
 // and a filter that reads an address otherwise than the kernel is a hole. Control thread and CLI.
 
-import { isIPv4, isIPv6 } from 'node:net';
 import { isAbsolute, resolve } from 'node:path';
-import ipaddr from 'ipaddr.js';
+import { formatIp, isHostName, isNumericLookalike, parseIp } from '../layout/ip-address.ts';
 import { MAPPED_WORD, UNIX_PATH_BYTES_MAX } from '../sys/socket-address.ts';
-import type { IpAddress, IpEndpoint, IpWords, Listen, Prefix, Target, UnixEndpoint } from './configuration.ts';
+import type {
+  IpAddress,
+  IpEndpoint,
+  IpWords,
+  Listen,
+  Prefix,
+  Target,
+  UnixEndpoint,
+} from './configuration.ts';
 
 /** What is wrong with an address, as a whole sentence; it may name what was probably meant. */
 export interface AddressMistake {
@@ -24,15 +31,12 @@ const SERVER_NAME_FORMS = 'a server name such as www.example.com or *.example.co
 const MAPPED_BITS = 96;
 const UNSPECIFIED: IpWords = [0, 0, 0, 0];
 
-export function isMistake<Value extends object>(value: Value | AddressMistake): value is AddressMistake {
-  return 'wrong' in value;
-}
-
 /** @returns the address, or undefined for everything that is not plainly one */
 export function parseAddress(text: string): IpAddress | undefined {
-  if (isIPv4(text)) return addressOf(wordsOf(ipaddr.IPv4.parse(text).toIPv4MappedAddress()));
-  if (!isIPv6(text) || text.includes('%')) return undefined;
-  return addressOf(wordsOf(ipaddr.IPv6.parse(text)));
+  const words = parseIp(text);
+  if (words === undefined) return undefined;
+  const [word0 = 0, word1 = 0, word2 = 0, word3 = 0] = words;
+  return { words: [word0, word1, word2, word3], text: formatIp(words) };
 }
 
 /** The mistake for a text that `parseAddress` did not take. */
@@ -90,14 +94,14 @@ export function parsePrefix(text: string): Prefix | AddressMistake {
   }
   const bits = Number(length) + offset;
   const words = masked(address.words, bits);
-  const masksAddress = addressOf(words).text;
+  const network = formatIp(Int32Array.from(words));
   if (words.some((word, index) => word !== address.words[index])) {
     const wrong = `has bits after its prefix of ${length}`;
-    return { expected: PREFIX_FORMS, wrong, nearest: `${masksAddress}/${length}` };
+    return { expected: PREFIX_FORMS, wrong, nearest: `${network}/${length}` };
   }
-  // A mapped address written as IPv6 prints as IPv4 only where its prefix lies inside the mapped range.
-  const printed = bits >= MAPPED_BITS && isMapped ? bits - MAPPED_BITS : bits;
-  return { words, bits, text: `${masksAddress}/${printed}` };
+  // A mapped address that was written as IPv6 is printed as IPv4, and so must its length be.
+  const printed = network.includes(':') ? bits : bits - MAPPED_BITS;
+  return `${network}/${printed}`;
 }
 
 /** Lower case; a wildcard only as the whole label at the left, and with a name after it. */
@@ -140,17 +144,17 @@ function hostAndPort(
 ): { host: string; port: number } | AddressMistake {
   const bracketed = /^\[([^\]]*)\](.*)$/.exec(text);
   const colon = text.lastIndexOf(':');
-  if (bracketed === null && isIPv6(text)) {
+  if (bracketed === null && isIpv6(text)) {
     return { expected, wrong: 'is an IPv6 address without brackets or port', nearest: `[${text}]:80` };
   }
   if (bracketed === null && text.indexOf(':') !== colon) {
     const host = text.slice(0, colon);
-    const meant = isIPv6(host) ? { nearest: `[${host}]${text.slice(colon)}` } : {};
+    const meant = isIpv6(host) ? { nearest: `[${host}]${text.slice(colon)}` } : {};
     return { expected, wrong: 'has more than one colon; IPv6 addresses stand in brackets', ...meant };
   }
   const host = bracketed === null ? text.slice(0, Math.max(0, colon)) : (bracketed[1] ?? '');
   const rest = bracketed === null ? text.slice(colon < 0 ? text.length : colon) : (bracketed[2] ?? '');
-  if (bracketed !== null && (!isIPv6(host) || host.includes('%'))) {
+  if (bracketed !== null && !isIpv6(host)) {
     return { expected, wrong: 'has something else than an IPv6 address in its brackets' };
   }
   if (!rest.startsWith(':') || rest === ':') return { expected, wrong: 'has no port' };
@@ -160,40 +164,28 @@ function hostAndPort(
 }
 
 /** A host name in the form that DNS and TLS use, or what is wrong with it. */
-function hostName(text: string): string | { wrong: string; nearest?: string } {
-  const name = text.endsWith('.') ? text.slice(0, -1) : text;
-  // biome-ignore lint: control characters are exactly what is looked for.
-  if (/[^\x20-\x7e]/.test(name)) return { wrong: 'has characters outside ASCII; write it in its xn-- form' };
-  if (looksNumeric(name)) return { wrong: NOT_PLAIN };
-  if (name.length > 253) return { wrong: 'is longer than 253 characters' };
-  for (const label of name.split('.')) {
-    if (!/^(?!-)[A-Za-z0-9_-]{1,63}(?<!-)$/.test(label)) return { wrong: 'is neither an IP address nor a name' };
+function hostName(text: string): string | { wrong: string } {
+  if (looksNumeric(text)) return { wrong: NOT_PLAIN };
+  const bytes = Buffer.from(text, 'utf8');
+  if (bytes.length !== text.length) {
+    return { wrong: 'has characters outside ASCII; write it in its xn-- form' };
   }
-  return name.toLowerCase();
+  if (!isHostName(bytes, 0, bytes.length)) return { wrong: 'is neither an IP address nor a name' };
+  return (text.endsWith('.') ? text.slice(0, -1) : text).toLowerCase();
 }
 
-/** Ends in a number, as no name of the public DNS does: somebody meant an address. @source WHATWG URL, ends-in-a-number */
+/** Ends in a number, as no name of the public DNS does: somebody meant an address. */
 function looksNumeric(text: string): boolean {
-  const host = text.replace(/\/.*$/, '').replace(/\.$/, '');
-  return /(^|\.)([0-9]+|0x[0-9a-f]*)$/i.test(host);
+  const bytes = Buffer.from(text.replace(/\/.*$/, ''), 'utf8');
+  return isNumericLookalike(bytes, 0, bytes.length);
 }
 
-function wordsOf(address: ipaddr.IPv6): IpWords {
-  const parts = address.parts;
-  const word = (index: number) => ((parts[index] ?? 0) << 16) | (parts[index + 1] ?? 0);
-  return [word(0), word(2), word(4), word(6)];
-}
-
-function addressOf(words: IpWords): IpAddress {
-  const bytes: number[] = [];
-  for (const word of words) bytes.push(word >>> 24, (word >>> 16) & 255, (word >>> 8) & 255, word & 255);
-  const address = new ipaddr.IPv6(bytes);
-  const isMapped = address.isIPv4MappedAddress();
-  return { words, text: isMapped ? address.toIPv4Address().toString() : address.toRFC5952String() };
+function isIpv6(text: string): boolean {
+  return text.includes(':') && parseIp(text) !== undefined;
 }
 
 function endpoint(words: IpWords, port: number): IpEndpoint {
-  const { text } = addressOf(words);
+  const text = formatIp(Int32Array.from(words));
   return { kind: 'ip', words, port, text: text.includes(':') ? `[${text}]:${port}` : `${text}:${port}` };
 }
 

@@ -39,23 +39,14 @@ export interface IpAddress {
   readonly text: string;
 }
 
-/** A network. `bits` counts in the 128-bit form: 10.0.0.0/8 has 104. Bits after the prefix are zero. */
-export interface Prefix {
-  readonly words: IpWords;
-  readonly bits: number;
-  /** As an operator writes it: `10.0.0.0/8`. */
-  readonly text: string;
-}
+/** A network in canonical text, `10.0.0.0/8`, as `layout/network-set` compiles it. */
+export type Prefix = string;
 
-/** What an inbound may override. All defaults come from `timeouts` of the file. */
-export interface ConnectionTimeouts {
+export interface Timeouts {
   readonly handshakeMs: number;
   readonly connectMs: number;
   readonly idleMs: number;
   readonly halfCloseMs: number;
-}
-
-export interface Timeouts extends ConnectionTimeouts {
   readonly drainMs: number;
 }
 
@@ -68,20 +59,17 @@ export interface Inbound {
   readonly type: InboundType;
   readonly network: Network;
   readonly listen: Listen;
-  /** The service of all its connections. Always defined for `forward`; never for `sni`. */
-  readonly service: string | undefined;
   /**
-   * Socks5 and http only: clients must present a user name and password. Then a user must belong to `service`, if that
-   * is defined; else the user's own service holds. False: nobody is asked, and `service` is always defined.
+   * The service of all its connections, always the name of one in `services`. undefined: each connection finds its own,
+   * by user name and password (socks5, http: clients must show them) or by server name (sni).
    */
-  readonly authenticate: boolean;
-  /** Always defined for `forward` (its own or its service's), never for the others. */
+  readonly service: string | undefined;
+  /** Defined for `forward` only, and always: its own, or its service's. */
   readonly target: Target | undefined;
   /** Sent to the target before the first byte. */
   readonly proxyProtocol: ProxyProtocolVersion | undefined;
   /** Connections from these networks must begin with a PROXY header, v1 or v2; from others they must not. */
   readonly acceptProxyProtocol: readonly Prefix[];
-  readonly timeouts: ConnectionTimeouts;
 }
 
 export type IpVersionPreference = 'prefer4' | 'prefer6' | 'only4' | 'only6';

@@ -138,7 +138,9 @@ function plainObject(
 function keyOf(pair: Pair): string | undefined {
   if (!isScalar(pair.key)) return undefined;
   const key = pair.key.value;
-  return typeof key === 'string' || typeof key === 'number' || typeof key === 'boolean' ? String(key) : undefined;
+  return typeof key === 'string' || typeof key === 'number' || typeof key === 'boolean'
+    ? String(key)
+    : undefined;
 }
 
 function placed(complaint: Complaint, offset: number, lines: LineCounter): Mistake {

@@ -103,22 +103,11 @@ const inboundCommon = {
   accept_proxy_protocol: Type.Optional(
     prefixes('Connections from these networks must begin with a PROXY header, v1 or v2. Default: none.'),
   ),
-  timeouts: Type.Optional(
-    closed(
-      {
-        handshake: Type.Optional(duration('From accept until the target is known.')),
-        connect: Type.Optional(duration('Until the target has answered.')),
-        idle: Type.Optional(duration('Without a byte in either direction.')),
-        half_close: Type.Optional(duration('After one direction has ended.')),
-      },
-      { description: 'What differs from the timeouts of the whole file.' },
-    ),
-  ),
 };
 
 const proxyService = Type.Optional(
   name(
-    'The service of all its connections; only its users are let in. Default: found by user name and password.',
+    'The service of all its connections; then nobody is asked for a password. Default: found by user name and password.',
   ),
 );
 
@@ -472,9 +461,13 @@ export const configurationSchema = closed(
       ),
     ),
     store: Type.Optional(
-      text('a path', 'SQLite file. Default: ./sluice.db. Relative paths start from the directory of this file.', {
-        default: DEFAULTS.store,
-      }),
+      text(
+        'a path',
+        'SQLite file. Default: ./sluice.db. Relative paths start from the directory of this file.',
+        {
+          default: DEFAULTS.store,
+        },
+      ),
     ),
     timeouts: Type.Optional(
       closed(

@@ -1,0 +1,175 @@
+// What must be unique, and what must lead somewhere: tags, names, users, server names, listen addresses; members of
+// groups, outbounds of services and rules, rule sets, inbounds in rules, `final`. Works on the written form, so that a
+// mistake inside an object does not make its name look undefined.
+
+import type { Inbound } from './configuration.ts';
+import { inboundTag } from './inbounds.ts';
+import { type Path, pathText, quoted } from './mistakes.ts';
+import { nearest } from './nearest.ts';
+import { findGroupLoops, outboundTag } from './outbounds.ts';
+import type { Reading } from './reading.ts';
+import type { WrittenConfiguration } from './schema.ts';
+import type { Partly } from './shape.ts';
+
+type Written = Partly<WrittenConfiguration>;
+type WrittenRule = Partly<NonNullable<WrittenConfiguration['rules']>[number]>;
+
+interface Names {
+  readonly inbounds: ReadonlyMap<string, Path>;
+  readonly outbounds: ReadonlyMap<string, Path>;
+  readonly ruleSets: ReadonlyMap<string, Path>;
+}
+
+export function checkReferences(reading: Reading, written: Written): void {
+  const names = collectNames(reading, written);
+  for (const [index, outbound] of (written.outbounds ?? []).entries()) {
+    if (outbound?.type !== 'group') continue;
+    for (const [place, member] of (outbound.members ?? []).entries()) {
+      refer(reading, ['outbounds', index, 'members', place], member, 'outbound', names.outbounds);
+    }
+  }
+  findGroupLoops(reading, written.outbounds ?? []);
+  for (const [index, service] of (written.services ?? []).entries()) {
+    refer(reading, ['services', index, 'outbound'], service?.outbound, 'outbound', names.outbounds);
+  }
+  for (const [index, rule] of (written.rules ?? []).entries()) {
+    checkRule(reading, rule, ['rules', index], names, false);
+  }
+  refer(reading, ['final'], written.final, 'outbound', names.outbounds);
+}
+
+/** Two inbounds on one address and transport. Port 0 is another port each time. */
+export function checkListenAddresses(reading: Reading, inbounds: readonly (Inbound | undefined)[]): void {
+  const seen = new Map<string, Path>();
+  for (const [index, inbound] of inbounds.entries()) {
+    if (inbound === undefined || (inbound.listen.kind === 'ip' && inbound.listen.port === 0)) continue;
+    const { text } = inbound.listen;
+    const path = ['inbounds', index, 'listen'];
+    unique(reading, seen, `${inbound.network} ${text}`, path, `listen address ${quoted(text)}`);
+  }
+}
+
+function collectNames(reading: Reading, written: Written): Names {
+  const inbounds = new Map<string, Path>();
+  const outbounds = new Map<string, Path>();
+  const ruleSets = new Map<string, Path>();
+  for (const [index, inbound] of (written.inbounds ?? []).entries()) {
+    name(reading, inbounds, inboundTag(inbound, index), ['inbounds', index], 'tag', inbound?.tag);
+  }
+  for (const [index, outbound] of (written.outbounds ?? []).entries()) {
+    name(reading, outbounds, outboundTag(outbound), ['outbounds', index], 'tag', outbound?.tag);
+  }
+  for (const [index, ruleSet] of (written.rule_sets ?? []).entries()) {
+    name(reading, ruleSets, ruleSet?.tag, ['rule_sets', index], 'tag', ruleSet?.tag);
+  }
+  // Where the file has none, a `direct` is added.
+  if (outbounds.size === 0) outbounds.set('direct', []);
+  collectIdentities(reading, written);
+  return { inbounds, outbounds, ruleSets };
+}
+
+function collectIdentities(reading: Reading, written: Written): void {
+  const services = new Map<string, Path>();
+  const users = new Map<string, Path>();
+  const serverNames = new Map<string, Path>();
+  for (const [index, service] of (written.services ?? []).entries()) {
+    const path: Path = ['services', index];
+    name(reading, services, service?.name, path, 'name', service?.name);
+    for (const [place, user] of (service?.users ?? []).entries()) {
+      const username = user?.username;
+      if (username === undefined) continue;
+      unique(
+        reading,
+        users,
+        username,
+        [...path, 'users', place, 'username'],
+        `user name ${quoted(username)}`,
+      );
+    }
+    for (const [place, serverName] of (service?.server_names ?? []).entries()) {
+      if (serverName === undefined) continue;
+      const plain = serverName.toLowerCase().replace(/\.$/, '');
+      unique(reading, serverNames, plain, [...path, 'server_names', place], `server name ${quoted(plain)}`);
+    }
+  }
+}
+
+/** @param own the name as written, undefined where it is the default: then the object itself is pointed at */
+function name(
+  reading: Reading,
+  seen: Map<string, Path>,
+  value: string | undefined,
+  path: Path,
+  key: string,
+  own: string | undefined,
+): void {
+  if (value === undefined) return;
+  const hint = own === undefined ? ' (by default; give it another)' : '';
+  unique(reading, seen, value, own === undefined ? path : [...path, key], `${key} ${quoted(value)}${hint}`);
+}
+
+function unique(
+  reading: Reading,
+  seen: Map<string, Path>,
+  value: string,
+  path: Path,
+  described: string,
+): void {
+  const first = seen.get(value);
+  if (first === undefined) {
+    seen.set(value, path);
+    return;
+  }
+  const message = `${described} is already used at ${pathText(first)}`;
+  reading.mistakes.push({ path, found: quoted(value), expected: 'one that is not used yet', message });
+}
+
+function refer(
+  reading: Reading,
+  path: Path,
+  value: string | undefined,
+  kind: string,
+  names: ReadonlyMap<string, Path>,
+): void {
+  if (value === undefined || names.has(value)) return;
+  const found = quoted(value);
+  const expected =
+    names.size === 0 ? `the tag of an ${kind}` : `one of ${[...names.keys()].slice(0, 10).join(', ')}`;
+  const near = nearest(value, names.keys());
+  const message = `${kind} ${found} is not defined`;
+  reading.mistakes.push({ path, found, expected, nearest: near, message });
+}
+
+function checkRule(
+  reading: Reading,
+  rule: WrittenRule | undefined,
+  path: Path,
+  names: Names,
+  isCondition: boolean,
+): void {
+  if (rule === undefined) return;
+  refer(reading, [...path, 'outbound'], rule.outbound, 'outbound', names.outbounds);
+  referAll(reading, [...path, 'rule_set'], rule.rule_set, 'rule_set', names.ruleSets);
+  referAll(reading, [...path, 'inbound'], rule.inbound, 'inbound', names.inbounds);
+  for (const [index, condition] of (rule.rules ?? []).entries()) {
+    checkRule(reading, condition as WrittenRule | undefined, [...path, 'rules', index], names, true);
+  }
+  const isRoute = rule.action === undefined || rule.action === 'route';
+  if (isCondition || !isRoute || rule.outbound !== undefined || rule.override_address !== undefined) return;
+  const message = 'says nothing to do; give it an `action` or an `outbound`';
+  reading.mistakes.push({ path, found: 'nothing', expected: '`action` or `outbound`', message });
+}
+
+function referAll(
+  reading: Reading,
+  path: Path,
+  values: string | readonly (string | undefined)[] | undefined,
+  kind: string,
+  names: ReadonlyMap<string, Path>,
+): void {
+  if (typeof values === 'string') {
+    refer(reading, path, values, kind, names);
+    return;
+  }
+  for (const [index, value] of (values ?? []).entries()) refer(reading, [...path, index], value, kind, names);
+}
