@@ -1,0 +1,69 @@
+// The one error of the control thread: a stable code, whose doing it is, whether trying again may help, and the facts as
+// typed fields. Workers never see it; they answer integers (sys.ts, reasons.ts).
+
+import { getSystemErrorMap } from 'node:util';
+import type { Mistake } from '../config/mistakes.ts';
+
+/** Facts of each code. Codes are stable: they are documented, and label metrics and answers of the API. */
+interface Facts {
+  /** The file cannot be read at all. */
+  configuration_unreadable: { readonly fileName: string };
+  /** The file was read and has mistakes. */
+  configuration_invalid: { readonly fileName: string; readonly mistakes: readonly Mistake[] };
+  /** More objects than the shared tables have room for. */
+  table_full: { readonly table: string; readonly wanted: number; readonly room: number };
+  listen_failed: { readonly inbound: string; readonly address: string; readonly errno: number };
+  admin_listen_failed: { readonly address: string };
+  /** The token file cannot be used or made. */
+  token_unusable: { readonly fileName: string };
+  worker_failed: { readonly worker: number };
+  /** The workers did not take the new plan in time. */
+  plan_not_applied: { readonly version: number; readonly workers: readonly number[] };
+  /** The daemon is about to end. */
+  stopping: Readonly<Record<string, never>>;
+  /** The kernel refused a descriptor that the daemon cannot do without. */
+  descriptor_failed: { readonly what: string; readonly errno: number };
+}
+
+export type SluiceErrorCode = keyof Facts;
+export type ErrorSource = 'client' | 'server' | 'operator' | 'kernel' | 'control';
+
+const KINDS: Readonly<Record<SluiceErrorCode, { source: ErrorSource; retryable: boolean }>> = {
+  configuration_unreadable: { source: 'operator', retryable: false },
+  configuration_invalid: { source: 'operator', retryable: false },
+  table_full: { source: 'operator', retryable: false },
+  listen_failed: { source: 'operator', retryable: true },
+  admin_listen_failed: { source: 'operator', retryable: true },
+  token_unusable: { source: 'operator', retryable: false },
+  worker_failed: { source: 'control', retryable: true },
+  plan_not_applied: { source: 'control', retryable: true },
+  stopping: { source: 'operator', retryable: false },
+  descriptor_failed: { source: 'kernel', retryable: true },
+};
+
+export class SluiceError<C extends SluiceErrorCode = SluiceErrorCode> extends Error {
+  override readonly name = 'SluiceError';
+  readonly code: C;
+  readonly source: ErrorSource;
+  readonly retryable: boolean;
+  readonly facts: Facts[C];
+
+  constructor(code: C, message: string, facts: Facts[C], cause?: unknown) {
+    super(message, cause === undefined ? undefined : { cause });
+    this.code = code;
+    this.source = KINDS[code].source;
+    this.retryable = KINDS[code].retryable;
+    this.facts = facts;
+  }
+}
+
+/** Whether `error` is a SluiceError of this code; then its facts have that code's type. */
+export function isSluiceError<C extends SluiceErrorCode>(error: unknown, code: C): error is SluiceError<C> {
+  return error instanceof SluiceError && error.code === code;
+}
+
+/** `address already in use (EADDRINUSE)`. @param errno negative, as Sys answers it */
+export function errnoText(errno: number): string {
+  const [name, text] = getSystemErrorMap().get(errno) ?? [`errno ${-errno}`, 'unknown error'];
+  return `${text} (${name})`;
+}

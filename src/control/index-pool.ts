@@ -1,0 +1,39 @@
+// Indexes into a table of fixed size. One that is given back is not used again before `settle`: until every worker has
+// applied the plan in which its object is gone, a worker may still follow the old plan to it, and must find nothing
+// there rather than somebody else. Control thread only.
+
+export interface IndexPool {
+  /** How many `acquire` can still answer before the next `settle`. */
+  readonly room: number;
+  /** The lowest index that is free. @throws RangeError where there is none; ask `room` first */
+  acquire(): number;
+  /** Gives an index back, for use after the next `settle`. */
+  release(index: number): void;
+  /** Every worker has applied the plan that follows the releases. */
+  settle(): void;
+}
+
+export function createIndexPool(count: number): IndexPool {
+  let used = 0;
+  const free: number[] = [];
+  let released: number[] = [];
+  return {
+    get room() {
+      return count - used + free.length;
+    },
+    acquire() {
+      const index = free.pop() ?? (used < count ? used++ : -1);
+      if (index < 0) throw new RangeError(`all ${count} indexes are in use`);
+      return index;
+    },
+    release(index) {
+      released.push(index);
+    },
+    settle() {
+      free.push(...released);
+      // Descending, so that `pop` answers the lowest: tables stay dense, and a run can be repeated.
+      free.sort((a, b) => b - a);
+      released = [];
+    },
+  };
+}

@@ -1,0 +1,266 @@
+// From a configuration to the plan that workers hold: which inbounds and outbounds there are, under indexes that stay
+// the same while an object lives. An inbound or outbound is known by its tag and type (messages.ts):
+//
+//   unchanged or changed definition → same index, same generation: its connections notice nothing
+//   another type under the same tag → one object removed, another added
+//   new                             → an index that no worker's plan refers to any more, with another generation
+//
+// Control thread only. Building a plan writes nothing that a worker reads; applying it is apply.ts.
+
+import { isDeepStrictEqual } from 'node:util';
+import type {
+  Configuration,
+  DirectOutbound,
+  Inbound,
+  InboundType,
+  IpVersionPreference,
+  Outbound,
+} from '../config/configuration.ts';
+import {
+  INBOUND_FORWARD,
+  INBOUND_HTTP,
+  INBOUND_SNI,
+  INBOUND_SOCKS5,
+  ONLY_IPV4,
+  ONLY_IPV6,
+  OUTBOUND_DIRECT,
+  OUTBOUND_UNAVAILABLE,
+  PREFER_IPV4,
+  PREFER_IPV6,
+} from '../layout/messages.ts';
+import type { InboundDefinition, OutboundDefinition, Plan } from '../layout/messages.ts';
+import { compileNetworks } from '../layout/network-set.ts';
+import { SluiceError } from './errors.ts';
+import { createIndexPool } from './index-pool.ts';
+import type { IndexPool } from './index-pool.ts';
+import type { Listener } from './listeners.ts';
+
+/** Inbounds, and outbounds, of one configuration. */
+export const PLAN_OBJECTS_MAX = 1024;
+
+/** What of one kind of object a new configuration changed. */
+export interface TagChanges {
+  readonly added: readonly string[];
+  readonly changed: readonly string[];
+  readonly removed: readonly string[];
+}
+
+/** Where the parts of an inbound are found that are no part of the plan itself. */
+export interface PlanLookups {
+  readonly listener: (tag: string) => Listener;
+  readonly serviceRow: (name: string) => number;
+  readonly targetIndex: (target: Inbound['target']) => number;
+  /** Addresses of our own that are no inbound's: the admin API's. */
+  readonly furtherListeners: readonly Pick<Listener, 'words' | 'port'>[];
+}
+
+/** UDP is checked, warned of, and not relayed by this build: workers hear nothing of it. */
+export function plannedInbounds(configuration: Configuration): readonly Inbound[] {
+  return configuration.inbounds.filter((inbound) => inbound.network === 'tcp');
+}
+
+export interface Planner {
+  /** @throws SluiceError where there is no room for it; changes nothing */
+  check(configuration: Configuration): void;
+  /** Gives the outbounds their indexes: services refer to them. */
+  assignOutbounds(configuration: Configuration): TagChanges;
+  outboundIndex(tag: string): number;
+  assignInbounds(configuration: Configuration): TagChanges;
+  /** The plan for one worker: the same for all but for the listening descriptors. Both kinds are assigned. */
+  planFor(worker: number, configuration: Configuration, version: number, lookups: PlanLookups): Plan;
+  settle(): void;
+}
+
+export function createPlanner(): Planner {
+  const inboundTags = createTagIndex<Inbound>();
+  const outboundTags = createTagIndex<Outbound>();
+
+  return {
+    check(configuration) {
+      requireRoom('inbounds', inboundTags.missing(plannedInbounds(configuration)), inboundTags.room);
+      requireRoom('outbounds', outboundTags.missing(configuration.outbounds), outboundTags.room);
+    },
+    assignOutbounds: (configuration) => outboundTags.assign(configuration.outbounds),
+    outboundIndex: (tag) => outboundTags.entry(tag).index,
+    assignInbounds: (configuration) => inboundTags.assign(plannedInbounds(configuration)),
+    planFor(worker, configuration, version, lookups) {
+      const { timeouts } = configuration;
+      const inbounds = plannedInbounds(configuration);
+      return {
+        version,
+        inbounds: inbounds.map((inbound) =>
+          inboundDefinition(inbound, inboundTags.entry(inbound.tag), worker, lookups),
+        ),
+        outbounds: configuration.outbounds.map((outbound) =>
+          outboundDefinition(outbound, outboundTags.entry(outbound.tag)),
+        ),
+        final: outboundTags.entry(configuration.final).index,
+        handshakeMs: timeouts.handshakeMs,
+        connectMs: timeouts.connectMs,
+        idleMs: timeouts.idleMs,
+        halfCloseMs: timeouts.halfCloseMs,
+        ownListeners: ownListeners([
+          ...inbounds.map((inbound) => lookups.listener(inbound.tag)),
+          ...lookups.furtherListeners,
+        ]),
+      };
+    },
+    settle() {
+      inboundTags.settle();
+      outboundTags.settle();
+    },
+  };
+}
+
+type Tagged = Inbound | Outbound;
+
+/** What a tag stands for, as long as it stands for something of the same type. */
+interface TagEntry<T> {
+  readonly index: number;
+  readonly generation: number;
+  readonly definition: T;
+}
+
+/** Stable indexes for tagged objects. A generation belongs to an index and never repeats on it. */
+function createTagIndex<T extends Tagged>() {
+  const pool: IndexPool = createIndexPool(PLAN_OBJECTS_MAX);
+  const entries = new Map<string, TagEntry<T>>();
+  const generations = new Int32Array(PLAN_OBJECTS_MAX);
+
+  function nextGeneration(index: number): number {
+    generations[index] = (generations[index] as number) + 1;
+    return generations[index] as number;
+  }
+
+  function lives(object: T): boolean {
+    return entries.get(object.tag)?.definition.type === object.type;
+  }
+
+  return {
+    get room() {
+      return pool.room;
+    },
+    missing: (objects: readonly T[]) => objects.filter((object) => !lives(object)).length,
+    entry(tag: string): TagEntry<T> {
+      const entry = entries.get(tag);
+      if (entry === undefined) throw new RangeError(`nothing has the tag ${tag}`);
+      return entry;
+    },
+    assign(objects: readonly T[]): TagChanges {
+      const added: string[] = [];
+      const changed: string[] = [];
+      const removed: string[] = [];
+      const types = new Map(objects.map((object) => [object.tag, object.type]));
+      for (const [tag, entry] of entries) {
+        if (types.get(tag) === entry.definition.type) continue;
+        entries.delete(tag);
+        pool.release(entry.index);
+        removed.push(tag);
+      }
+      for (const definition of objects) {
+        const { tag } = definition;
+        const entry = entries.get(tag);
+        if (entry === undefined) {
+          const index = pool.acquire();
+          entries.set(tag, { index, generation: nextGeneration(index), definition });
+          added.push(tag);
+        } else if (!isDeepStrictEqual(entry.definition, definition)) {
+          entries.set(tag, { ...entry, definition });
+          changed.push(tag);
+        }
+      }
+      return { added, changed, removed };
+    },
+    settle: () => pool.settle(),
+  };
+}
+
+const INBOUND_TYPES: Readonly<Record<InboundType, number>> = {
+  forward: INBOUND_FORWARD,
+  socks5: INBOUND_SOCKS5,
+  http: INBOUND_HTTP,
+  sni: INBOUND_SNI,
+};
+
+function inboundDefinition(
+  inbound: Inbound,
+  entry: TagEntry<Inbound>,
+  worker: number,
+  lookups: PlanLookups,
+): InboundDefinition {
+  return {
+    index: entry.index,
+    generation: entry.generation,
+    type: INBOUND_TYPES[inbound.type],
+    listenFds: [lookups.listener(inbound.tag).fds[worker] as number],
+    service: inbound.service === undefined ? -1 : lookups.serviceRow(inbound.service),
+    target: lookups.targetIndex(inbound.target),
+    sendProxy: inbound.proxyProtocol === undefined ? 0 : inbound.proxyProtocol === 'v1' ? 1 : 2,
+    acceptProxyFrom: networks(inbound.acceptProxyProtocol),
+  };
+}
+
+const IP_VERSIONS: Readonly<Record<IpVersionPreference, number>> = {
+  prefer6: PREFER_IPV6,
+  prefer4: PREFER_IPV4,
+  only6: ONLY_IPV6,
+  only4: ONLY_IPV4,
+};
+
+/** What `direct` does where nothing is written; the rest of a definition that cannot be carried out. */
+const UNAVAILABLE: Omit<OutboundDefinition, 'index' | 'generation'> = {
+  kind: OUTBOUND_UNAVAILABLE,
+  allowDestinations: null,
+  bind: new Int32Array(0),
+  interface: '',
+  fwmark: 0,
+  keepaliveIdleS: 0,
+  keepaliveIntervalS: 0,
+  keepaliveCount: 0,
+  userTimeoutMs: 0,
+  congestion: '',
+  ipVersion: PREFER_IPV6,
+};
+
+function outboundDefinition(outbound: Outbound, entry: TagEntry<Outbound>): OutboundDefinition {
+  const { index, generation } = entry;
+  return outbound.type === 'direct'
+    ? { index, generation, ...directDefinition(outbound) }
+    : { index, generation, ...UNAVAILABLE };
+}
+
+function directDefinition(outbound: DirectOutbound): Omit<OutboundDefinition, 'index' | 'generation'> {
+  return {
+    kind: OUTBOUND_DIRECT,
+    allowDestinations: networks(outbound.allowDestinations),
+    bind: Int32Array.from(outbound.bind.flatMap((address) => address.words)),
+    interface: outbound.interfaceName ?? '',
+    fwmark: outbound.fwmark ?? 0,
+    keepaliveIdleS: outbound.keepalive?.idleSeconds ?? 0,
+    keepaliveIntervalS: outbound.keepalive?.intervalSeconds ?? 0,
+    keepaliveCount: outbound.keepalive?.count ?? 0,
+    userTimeoutMs: outbound.tcpUserTimeoutMs ?? 0,
+    congestion: outbound.congestion ?? '',
+    ipVersion: IP_VERSIONS[outbound.ipVersion],
+  };
+}
+
+function networks(prefixes: readonly string[]): Int32Array | null {
+  return prefixes.length === 0 ? null : compileNetworks(prefixes);
+}
+
+/** Five words each: address and port. Unix paths cannot be chosen by clients at all. */
+function ownListeners(listeners: readonly Pick<Listener, 'words' | 'port'>[]): Int32Array {
+  return Int32Array.from(
+    listeners.flatMap(({ words, port }) => (words === undefined ? [] : [...words, port])),
+  );
+}
+
+function requireRoom(table: string, wanted: number, room: number): void {
+  if (wanted <= room) return;
+  throw new SluiceError('table_full', `${wanted} new ${table} do not fit: there is room for ${room}`, {
+    table,
+    wanted,
+    room,
+  });
+}

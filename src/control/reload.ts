@@ -1,0 +1,134 @@
+// A new configuration for a running daemon, on SIGHUP or by the API: read, check, apply. A file with mistakes, or one
+// that cannot be carried out, changes nothing and is answered with all that is wrong with it. One reload at a time; who
+// asks while one runs waits for the next, which all who ask meanwhile share. Control thread only.
+
+import { readFile } from 'node:fs/promises';
+import { isDeepStrictEqual } from 'node:util';
+import { checkConfiguration } from '../config/check.ts';
+import type { Checked } from '../config/check.ts';
+import type { Configuration } from '../config/configuration.ts';
+import type { Mistake } from '../config/mistakes.ts';
+import type { Changes, Edge } from './edge.ts';
+import { SluiceError } from './errors.ts';
+import type { Log } from './log.ts';
+
+export type ReloadTrigger = 'signal' | 'api';
+
+export interface ReloadResult {
+  readonly trigger: ReloadTrigger;
+  /** Milliseconds since 1970. */
+  readonly atMs: number;
+  readonly durationMs: number;
+  /** The plan in force afterwards. */
+  readonly version: number;
+  readonly changes: Changes | undefined;
+  readonly warnings: readonly Mistake[];
+  /** Keys whose new value waits for a restart. */
+  readonly restartNeeded: readonly string[];
+  readonly error: SluiceError | undefined;
+}
+
+export interface Reloader {
+  /** Never rejects: what went wrong is in the result. */
+  reload(trigger: ReloadTrigger): Promise<ReloadResult>;
+  last(): ReloadResult | undefined;
+}
+
+export interface ReloaderInit {
+  readonly fileName: string;
+  readonly edge: Edge;
+  readonly log: Log;
+  /** Whether the daemon is about to end: then nothing is reloaded. */
+  readonly isStopping: () => boolean;
+  readonly before: () => void;
+  readonly after: (result: ReloadResult) => void;
+}
+
+/** @throws SluiceError configuration_unreadable or configuration_invalid */
+export async function readConfiguration(fileName: string): Promise<Required<Checked>> {
+  let text: string;
+  try {
+    text = await readFile(fileName, 'utf8');
+  } catch (cause) {
+    const message = `${fileName} cannot be read: ${(cause as Error).message}`;
+    throw new SluiceError('configuration_unreadable', message, { fileName }, cause);
+  }
+  const { configuration, mistakes, warnings } = checkConfiguration(text, fileName);
+  if (configuration === undefined) {
+    const count = mistakes.length === 1 ? 'a mistake' : `${mistakes.length} mistakes`;
+    throw new SluiceError('configuration_invalid', `${fileName} has ${count}`, { fileName, mistakes });
+  }
+  return { configuration, mistakes, warnings };
+}
+
+export function createReloader(init: ReloaderInit): Reloader {
+  const { fileName, edge, log } = init;
+  let running: Promise<ReloadResult> | undefined;
+  let next: Promise<ReloadResult> | undefined;
+  let last: ReloadResult | undefined;
+
+  async function reloadNow(trigger: ReloadTrigger): Promise<ReloadResult> {
+    const startedMs = performance.now();
+    init.before();
+    let changes: Changes | undefined;
+    let warnings: readonly Mistake[] = [];
+    let restartNeeded: readonly string[] = [];
+    let error: SluiceError | undefined;
+    try {
+      if (init.isStopping()) throw new SluiceError('stopping', 'the daemon is about to end', {});
+      const checked = await readConfiguration(fileName);
+      warnings = checked.warnings;
+      restartNeeded = needsRestart(edge.configuration, checked.configuration);
+      changes = await edge.apply(checked.configuration);
+    } catch (cause) {
+      if (!(cause instanceof SluiceError)) throw cause;
+      error = cause;
+    }
+    const durationMs = Math.round(performance.now() - startedMs);
+    const atMs = Date.now();
+    last = { trigger, atMs, durationMs, version: edge.version, changes, warnings, restartNeeded, error };
+    report(log, last);
+    init.after(last);
+    return last;
+  }
+
+  return {
+    reload(trigger) {
+      if (running === undefined) {
+        running = reloadNow(trigger).finally(() => {
+          running = undefined;
+        });
+        return running;
+      }
+      next ??= running.then(() => {
+        next = undefined;
+        return this.reload(trigger);
+      });
+      return next;
+    },
+    last: () => last,
+  };
+}
+
+/** What is sized or opened once. */
+function needsRestart(before: Configuration, after: Configuration): string[] {
+  const keys: string[] = [];
+  if (before.workers !== after.workers) keys.push('workers');
+  if (!isDeepStrictEqual(before.limits, after.limits)) keys.push('limits');
+  if (!isDeepStrictEqual(before.admin, after.admin)) keys.push('admin');
+  if (before.storePath !== after.storePath) keys.push('store');
+  return keys;
+}
+
+function report(log: Log, result: ReloadResult): void {
+  const { trigger, version, durationMs, changes, restartNeeded, error } = result;
+  if (error !== undefined) {
+    const mistakes = 'mistakes' in error.facts ? error.facts.mistakes : undefined;
+    const facts = { event: 'reload_refused', trigger, version, code: error.code, mistakes };
+    log.error(facts, `reload changed nothing: ${error.message}`);
+    return;
+  }
+  const facts = { event: 'reloaded', trigger, version, duration_ms: durationMs, changes };
+  if (restartNeeded.length === 0) log.info(facts, 'configuration reloaded');
+  else log.warn({ ...facts, restart_needed: restartNeeded }, `reloaded, but restart for: ${restartNeeded}`);
+}
