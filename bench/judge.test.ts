@@ -5,7 +5,13 @@ import type { Metric } from './works.ts';
 
 function run(metrics: Metric[], figures: Record<string, Record<string, number>[]>): WorkRun {
   const work = { name: 'w', title: 'w', service: 1, subjects: [], metrics, measure: () => Promise.reject() };
-  return { work, figures: new Map(Object.entries(figures)), requestsPerSecond: 0, remarks: [] };
+  return {
+    work,
+    figures: new Map(Object.entries(figures)),
+    requestsPerSecond: 0,
+    remarks: [],
+    disturbed: new Map(),
+  };
 }
 
 const cpu: Metric = { name: 'cpu', unit: 'us', digits: 1, limits: { haproxy: 0.85 } };

@@ -34,7 +34,7 @@ const USAGE = `node dist/bench/main.js [options]
   --rounds N        runs of each subject in each work (5)
   --seconds N       measured time of a run (3)
   --name NAME       of the file of results (bench)
-  --no-results      writes no file
+  --results FOLDER  where the file goes (bench/results)
   --tiny            a moment of everything, to see that it runs`;
 
 function parseCommand() {
@@ -45,7 +45,7 @@ function parseCommand() {
       rounds: { type: 'string' },
       seconds: { type: 'string', default: '3' },
       name: { type: 'string', default: 'bench' },
-      'no-results': { type: 'boolean', default: false },
+      results: { type: 'string', default: join(CHECKOUT, 'bench/results') },
       tiny: { type: 'boolean', default: false },
       help: { type: 'boolean', default: false },
     },
@@ -61,7 +61,7 @@ function parseCommand() {
     scale: values.tiny ? TINY_SCALE : fullScale(seconds),
     rounds,
     name: values.name,
-    writesResults: !values['no-results'],
+    folder: values.results,
   };
 }
 
@@ -100,6 +100,7 @@ function toJson({ run, rows }: Finding): unknown {
     title: run.work.title,
     requestsPerSecond: run.requestsPerSecond === 0 ? undefined : run.requestsPerSecond,
     remarks: run.remarks,
+    disturbed: Object.fromEntries(run.disturbed),
     metrics: rows.map((row) => ({
       metric: row.metric.name,
       unit: row.metric.unit,
@@ -133,11 +134,9 @@ async function main(): Promise<void> {
     process.stdout.write(`${formatWork(run, rows, command.rounds)}\n`);
     return { run, rows };
   }
-  if (!command.writesResults) return;
   const date = new Date().toISOString();
-  const folder = join(CHECKOUT, 'bench/results');
-  const file = join(folder, `${date.slice(0, 16).replace(':', '')}-${command.name}.json`);
-  mkdirSync(folder, { recursive: true });
+  const file = join(command.folder, `${date.slice(0, 16).replace(':', '')}Z-${command.name}.json`);
+  mkdirSync(command.folder, { recursive: true });
   const { scale, rounds } = command;
   writeFileSync(
     file,

@@ -3,6 +3,7 @@
 // heaps nor ports that closed connections still hold.
 
 import type { Bench } from './bench.ts';
+import { watchCore } from './process/core-time.ts';
 import type { Subject } from './subjects/subject.ts';
 import type { Measured, Scale, Work } from './works.ts';
 
@@ -16,6 +17,8 @@ export interface WorkRun {
   readonly requestsPerSecond: number;
   /** What failed or could not run, for the reader. */
   readonly remarks: readonly string[];
+  /** The largest share of the proxy's core that went to others in any one run, by subject. */
+  readonly disturbed: ReadonlyMap<string, number>;
 }
 
 /** The open loop runs at this share of the slowest subject's capacity. */
@@ -29,12 +32,12 @@ export async function runWork(
   rounds: number,
 ): Promise<WorkRun> {
   const remarks = new Set<string>();
-  const measure = (subject: Subject, requestsPerSecond: number) =>
-    measureOnce(bench, work, subject, scale, requestsPerSecond);
+  const disturbed = new Map<string, number>();
   const running = new Set(subjects);
   const attempt = async (subject: Subject, rate: number): Promise<Measured | undefined> => {
     try {
-      const measured = await measure(subject, rate);
+      const { measured, othersShare } = await measureOnce(bench, work, subject, scale, rate);
+      disturbed.set(subject.name, Math.max(othersShare, disturbed.get(subject.name) ?? 0));
       if (measured.remark !== undefined) remarks.add(`${subject.name}: ${measured.remark}`);
       return measured;
     } catch (error) {
@@ -63,7 +66,7 @@ export async function runWork(
       figures.set(subject.name, [...earlier, measured.figures]);
     }
   }
-  return { work, figures, requestsPerSecond, remarks: [...remarks] };
+  return { work, figures, requestsPerSecond, remarks: [...remarks], disturbed };
 }
 
 async function measureOnce(
@@ -72,14 +75,16 @@ async function measureOnce(
   subject: Subject,
   scale: Scale,
   requestsPerSecond: number,
-): Promise<Measured> {
+): Promise<{ measured: Measured; othersShare: number }> {
   const target =
     work.sharedOrigin === true
       ? (await bench.order({ kind: 'listen', service: work.service }, 5000)).port
       : await bench.listen(work.service);
   const running = await bench.start(subject, target);
   try {
-    return await work.measure(bench, running, scale, requestsPerSecond);
+    const othersShare = watchCore(bench.cores.proxy, running.pids);
+    const measured = await work.measure(bench, running, scale, requestsPerSecond);
+    return { measured, othersShare: othersShare() };
   } finally {
     await running.stop();
   }

@@ -5,6 +5,8 @@ import { REFERENCE, type Row, type Verdict } from './judge.ts';
 import type { WorkRun } from './rounds.ts';
 
 const ABSENT = '-';
+/** Below it, nobody needs to know. */
+const DISTURBED_SHARE = 0.05;
 
 export function formatWork(run: WorkRun, rows: readonly Row[], rounds: number): string {
   const subjects = [...run.figures.keys()];
@@ -15,7 +17,15 @@ export function formatWork(run: WorkRun, rows: readonly Row[], rounds: number): 
   }
   const rate = run.requestsPerSecond === 0 ? '' : `, at ${run.requestsPerSecond} a second`;
   const heading = `${run.work.name}: ${run.work.title}${rate}; median of ${rounds}, (ratio to ${REFERENCE})`;
-  return [heading, ...align(lines), ...run.remarks.map((remark) => `  ! ${remark}`), ''].join('\n');
+  const remarks = [...run.remarks, ...formatDisturbance(run)].map((remark) => `  ! ${remark}`);
+  return [heading, ...align(lines), ...remarks, ''].join('\n');
+}
+
+function formatDisturbance(run: WorkRun): string[] {
+  const shares = [...run.disturbed].filter(([, share]) => share > DISTURBED_SHARE);
+  if (shares.length === 0) return [];
+  const list = shares.map(([subject, share]) => `${subject} ${(share * 100).toFixed(0)} %`).join(', ');
+  return [`others used the proxy's core meanwhile: ${list}`];
 }
 
 function formatCell(row: Row, subject: string): string {

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { CHECKOUT } from '../checkout.ts';
 import { freePort } from '../process/ports.ts';
 import { startProxy } from './start.ts';
-import type { Running, Setting, Subject } from './subject.ts';
+import type { Setting, Subject } from './subject.ts';
 
 const MAIN = join(CHECKOUT, 'dist/src/main.js');
 
@@ -26,11 +26,9 @@ export async function writeSluiceConfiguration(setting: Setting, port: number): 
   return file;
 }
 
-/** Starts Sluice with options for Node before it. */
-export async function startSluice(setting: Setting, nodeOptions: readonly string[]): Promise<Running> {
-  const port = await freePort();
-  const file = await writeSluiceConfiguration(setting, port);
-  return startProxy(setting, port, [process.execPath, ...nodeOptions, MAIN, 'run', '-c', file]);
+/** The command that runs it from `file`, with options for Node before it. */
+export function sluiceCommand(nodeOptions: readonly string[], file: string): string[] {
+  return [process.execPath, ...nodeOptions, MAIN, 'run', '-c', file];
 }
 
 export const sluice: Subject = {
