@@ -73,8 +73,7 @@ export function scanChunked(
     }
     phase = nextPhase(phase, byte, remaining);
     if (phase < 0) return -MALFORMED_HTTP;
-    if (phase === SIZE || phase === TRAILER_START) read = phase === SIZE ? 0 : read + 1;
-    else if (phase !== CHUNK && phase !== CHUNK_LF) read++;
+    read = phase === SIZE ? 0 : read + 1;
     if (phase === EXTENSION && read > CHUNK_EXTENSION_BYTES_MAX) return -HEADER_TOO_LARGE;
     if (phase >= TRAILER_START && read > TRAILER_BYTES_MAX) return -HEADER_TOO_LARGE;
     at++;
