@@ -42,7 +42,15 @@ const byIpv6 = bytes(5, 1, 0, 4, 0x20, 0x01, 0x0d, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0,
 const password = (user: string, secret: string): Uint8Array =>
   bytes(1, user.length, text(user), secret.length, text(secret));
 
-const greetings = [bytes(5, 1, 0), bytes(5, 2, 0, 2), bytes(5, 255, new Array(255).fill(0x80))];
+const greetings = [
+  bytes(5, 1, 0),
+  bytes(5, 2, 0, 2),
+  bytes(
+    5,
+    255,
+    Array.from({ length: 255 }, () => 0x80),
+  ),
+];
 const passwords = [
   password('alice', 's3cret'),
   password('a', ''),

@@ -3,6 +3,8 @@
 //
 //   greeting ─► [user/password] ─► request ─► relay
 //
+// Each forgets what the one before found, because other connections of the worker parse in between.
+//
 // Owner: a data worker. Answers as parsed.ts says. A wrong version or an unknown address type is refused at its first
 // byte; an unsupported command only when the whole request is here, so that nothing unread turns the reply into a reset.
 // @source RFC 1928, RFC 1929
@@ -30,6 +32,7 @@ const REQUEST_HEAD_BYTES = 4;
 
 /** Greeting: fills `methodsOffered`. */
 export function parseSocksGreeting(input: Uint8Array, length: number, parsed: Parsed): number {
+  parsed.resetRequest();
   if (length < 1) return 0;
   if (input[0] !== VERSION) return -MALFORMED_SOCKS;
   if (length < 2) return 0;
@@ -50,6 +53,7 @@ export function parseSocksGreeting(input: Uint8Array, length: number, parsed: Pa
  * clients send it and the right answer to it is a failed authentication, not a broken connection.
  */
 export function parseSocksPassword(input: Uint8Array, length: number, parsed: Parsed): number {
+  parsed.resetRequest();
   if (length < 1) return 0;
   if (input[0] !== AUTH_VERSION) return -MALFORMED_SOCKS;
   if (length < 2) return 0;
@@ -72,6 +76,7 @@ export function parseSocksPassword(input: Uint8Array, length: number, parsed: Pa
 
 /** Request: fills the host and port. Only CONNECT completes. */
 export function parseSocksRequest(input: Uint8Array, length: number, parsed: Parsed): number {
+  parsed.resetRequest();
   if (length < 1) return 0;
   if (input[0] !== VERSION) return -MALFORMED_SOCKS;
   if (length < REQUEST_HEAD_BYTES) return 0;
