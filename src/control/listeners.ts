@@ -26,12 +26,14 @@ import {
 import { MAPPED_WORD } from '../sys/socket-address.ts';
 import type { SocketAddress } from '../sys/socket-address.ts';
 import type { Sys } from '../sys/sys.ts';
-import { closeUnixListener, openUnixListener } from '../sys/unix-socket.ts';
+import { closeUnixListener, listenUnix } from '../sys/unix-socket.ts';
 import type { UnixListener } from '../sys/unix-socket.ts';
 import { errnoText, SluiceError } from './errors.ts';
 
 /** The kernel takes the lower of this and net.core.somaxconn. */
 const BACKLOG = 4096;
+/** A Unix inbound is for the daemon's user and group: whoever may connect is a client. */
+const UNIX_MODE = 0o660;
 
 /** What an inbound listens on. */
 export interface Listener {
@@ -77,7 +79,7 @@ export function closeListener(sys: Sys, listener: Listener): void {
 }
 
 function openUnix(sys: Sys, tag: string, listen: UnixEndpoint, workers: number): Listener {
-  const opened = openUnixListener(sys, listen.path, BACKLOG);
+  const opened = listenUnix(sys, listen.path, UNIX_MODE, BACKLOG);
   if (typeof opened === 'number') throw listenRefusal(tag, listen.text, opened);
   return {
     key: listenerKey(listen, tag),

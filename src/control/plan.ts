@@ -7,6 +7,7 @@
 //
 // Control thread only. Building a plan writes nothing that a worker reads; applying it is apply.ts.
 
+import { networkInterfaces } from 'node:os';
 import { isDeepStrictEqual } from 'node:util';
 import type {
   Configuration,
@@ -16,6 +17,7 @@ import type {
   IpVersionPreference,
   Outbound,
 } from '../config/configuration.ts';
+import { parseIp } from '../layout/ip-address.ts';
 import {
   INBOUND_FORWARD,
   INBOUND_HTTP,
@@ -103,6 +105,7 @@ export function createPlanner(): Planner {
           ...inbounds.map((inbound) => lookups.listener(inbound.tag)),
           ...lookups.furtherListeners,
         ]),
+        localAddresses: localAddresses(),
       };
     },
     settle() {
@@ -253,6 +256,14 @@ function networks(prefixes: readonly string[]): Int32Array | null {
 function ownListeners(listeners: readonly Pick<Listener, 'words' | 'port'>[]): Int32Array {
   return Int32Array.from(
     listeners.flatMap(({ words, port }) => (words === undefined ? [] : [...words, port])),
+  );
+}
+
+/** Four words each. Read anew for each plan: interfaces come and go. */
+function localAddresses(): Int32Array {
+  const addresses = Object.values(networkInterfaces()).flatMap((list) => list ?? []);
+  return Int32Array.from(
+    addresses.flatMap(({ address }) => [...(parseIp(address.replace(/%.*$/, '')) ?? [])]),
   );
 }
 

@@ -1,0 +1,27 @@
+// What the resources of the API may look at and do. The composition root fills it in; a resource takes what it needs.
+// Control thread.
+
+import type { Edge } from '../control/edge.ts';
+import type { Names } from '../control/names.ts';
+import type { Reloader } from '../control/reload.ts';
+import type { Supervisor } from '../control/supervisor.ts';
+import type { Verifier } from '../control/verifier.ts';
+import type { Tables } from '../layout/tables.ts';
+
+export type DaemonPhase = 'starting' | 'ready' | 'draining' | 'stopping';
+
+export interface ApiContext {
+  /** Of the program: `0.1.0`. */
+  readonly version: string;
+  /** Milliseconds since 1970. */
+  readonly startedAtMs: number;
+  readonly tables: Tables;
+  readonly edge: Edge;
+  readonly supervisor: Supervisor;
+  readonly names: Names;
+  readonly verifier: Verifier;
+  readonly reloader: Reloader;
+  readonly phase: () => DaemonPhase;
+  /** Whether the routes that break things on purpose exist. */
+  readonly testFaults: boolean;
+}

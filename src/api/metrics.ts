@@ -1,0 +1,89 @@
+// GET /metrics in the Prometheus text format, version 0.0.4. A writer of our own: every number lies in the shared tables
+// already, and a registry would only copy them. Labels come from fixed sets, so that the number of series is bounded.
+// @source prometheus.io, exposition formats
+
+import type { FastifyInstance } from 'fastify';
+import type { ApiContext } from './context.ts';
+import { readStatus, endedByReason } from './status.ts';
+
+type Sample = readonly [labels: Readonly<Record<string, string>>, value: number];
+
+export function metricsRoute(app: FastifyInstance, context: ApiContext): void {
+  app.get(
+    '/metrics',
+    { schema: { summary: 'Metrics, in the Prometheus text format' } },
+    (_request, reply) => {
+      reply.type('text/plain; version=0.0.4; charset=utf-8');
+      return metricsText(context);
+    },
+  );
+}
+
+export function metricsText(context: ApiContext): string {
+  const status = readStatus(context);
+  const each = (field: 'connections' | 'accepted' | 'accept_exhausted' | 'deaths' | 'pipes_open'): Sample[] =>
+    status.workers.map((worker) => [{ worker: String(worker.worker) }, worker[field]]);
+  const { descriptors, totals, names, passwords } = status;
+  const only = (value: number): Sample[] => [[{}, value]];
+  return [
+    family('sluice_build_info', 'gauge', 'The program.', [[{ version: status.version }, 1]]),
+    family('sluice_uptime_seconds', 'gauge', 'Time since start.', only(status.uptime_ms / 1000)),
+    family('sluice_ready', 'gauge', '1 while connections are taken.', only(status.phase === 'ready' ? 1 : 0)),
+    family('sluice_plan_version', 'gauge', 'Plan in force; grows with every reload.', only(status.plan)),
+    family('sluice_connections', 'gauge', 'Live connections.', each('connections')),
+    family('sluice_accepted_total', 'counter', 'Connections accepted.', each('accepted')),
+    family(
+      'sluice_ended_total',
+      'counter',
+      'Connections ended or refused, by reason.',
+      endedSamples(context),
+    ),
+    family('sluice_bytes_total', 'counter', 'Bytes relayed: up is from client to server.', [
+      [{ direction: 'up' }, totals.bytes_up],
+      [{ direction: 'down' }, totals.bytes_down],
+    ]),
+    family('sluice_pipes_open', 'gauge', 'Pipes for splicing.', each('pipes_open')),
+    family('sluice_descriptors', 'gauge', 'Descriptors held or reserved by workers.', only(descriptors.used)),
+    family('sluice_descriptors_max', 'gauge', 'Descriptors that workers may hold.', only(descriptors.max)),
+    family('sluice_descriptors_limit', 'gauge', 'Descriptor limit of the process.', only(descriptors.limit)),
+    family(
+      'sluice_accept_exhausted_total',
+      'counter',
+      'accept4 without descriptors.',
+      each('accept_exhausted'),
+    ),
+    family('sluice_worker_deaths_total', 'counter', 'Workers that died and were replaced.', each('deaths')),
+    family('sluice_names_total', 'counter', 'Name look-ups, by outcome.', outcomes(names, NAME_OUTCOMES)),
+    family(
+      'sluice_passwords_total',
+      'counter',
+      'Hashed passwords asked, by outcome.',
+      outcomes(passwords, PASSWORD_OUTCOMES),
+    ),
+  ].join('');
+}
+
+const NAME_OUTCOMES = ['cached', 'looked_up', 'failed', 'timed_out', 'refused'];
+const PASSWORD_OUTCOMES = ['right', 'wrong', 'remembered', 'gated', 'busy'];
+
+function outcomes(statistics: Readonly<Record<string, number>>, of: readonly string[]): Sample[] {
+  return of.map((outcome) => [{ outcome }, statistics[outcome] ?? 0]);
+}
+
+function endedSamples(context: ApiContext): Sample[] {
+  return endedByReason(context).map(([reason, count]) => [{ reason }, count]);
+}
+
+function family(name: string, type: 'counter' | 'gauge', help: string, samples: readonly Sample[]): string {
+  const lines = samples.map(([labels, value]) => `${name}${labelText(labels)} ${value}\n`);
+  return `# HELP ${name} ${help}\n# TYPE ${name} ${type}\n${lines.join('')}`;
+}
+
+function labelText(labels: Readonly<Record<string, string>>): string {
+  const pairs = Object.entries(labels).map(([name, value]) => `${name}="${escaped(value)}"`);
+  return pairs.length === 0 ? '' : `{${pairs.join(',')}}`;
+}
+
+function escaped(value: string): string {
+  return value.replaceAll('\\', '\\\\').replaceAll('"', '\\"').replaceAll('\n', '\\n');
+}

@@ -1,0 +1,73 @@
+// Errors as the API answers them: RFC 9457, application/problem+json. `code` is the stable word for programs, `detail`
+// the sentence for people; further members are the facts of the error. Nothing of a stack ever leaves.
+
+import { Type } from 'typebox';
+import { SluiceError } from '../control/errors.ts';
+import type { SluiceErrorCode } from '../control/errors.ts';
+
+export const PROBLEM_TYPE = 'application/problem+json';
+
+export interface Problem {
+  readonly type: string;
+  readonly title: string;
+  readonly status: number;
+  readonly detail: string;
+  readonly code: string;
+  readonly [fact: string]: unknown;
+}
+
+export const problemSchema = Type.Object(
+  {
+    type: Type.String({ description: 'urn:sluice:problem:<code>' }),
+    title: Type.String(),
+    status: Type.Integer(),
+    detail: Type.String(),
+    code: Type.String(),
+  },
+  { additionalProperties: true, title: 'Problem (RFC 9457)' },
+);
+
+const STATUS_TITLES: Readonly<Record<number, string>> = {
+  400: 'Bad request',
+  401: 'Token missing or wrong',
+  404: 'Not found',
+  405: 'Method not allowed',
+  409: 'Conflict',
+  413: 'Request too large',
+  415: 'Media type not supported',
+  422: 'Cannot be applied',
+  500: 'Internal error',
+  503: 'Not available now',
+};
+
+export function problem(status: number, code: string, detail: string, facts: object = {}): Problem {
+  const title = STATUS_TITLES[status] ?? 'Error';
+  return { ...facts, type: `urn:sluice:problem:${code}`, title, status, detail, code };
+}
+
+/** What an operator can mend is 422, what may work later 503, the rest ours. */
+const ERROR_STATUS: Readonly<Record<SluiceErrorCode, number>> = {
+  configuration_unreadable: 422,
+  configuration_invalid: 422,
+  table_full: 422,
+  listen_failed: 422,
+  admin_listen_failed: 500,
+  token_unusable: 500,
+  worker_failed: 500,
+  plan_not_applied: 503,
+  stopping: 503,
+  descriptor_failed: 503,
+};
+
+export function problemOf(error: unknown): Problem {
+  if (error instanceof SluiceError) {
+    const { code, message, facts, source, retryable }: SluiceError = error;
+    return problem(ERROR_STATUS[code], code, message, { ...facts, source, retryable });
+  }
+  // Errors of fastify itself: a body that is no JSON, one that is too large.
+  const { statusCode, code, message } = error as { statusCode?: number; code?: string; message?: string };
+  if (statusCode !== undefined && statusCode < 500) {
+    return problem(statusCode, code?.toLowerCase() ?? 'bad_request', message ?? 'the request is wrong');
+  }
+  return problem(500, 'internal', 'the daemon failed at this request; its log says more');
+}

@@ -1,0 +1,166 @@
+// GET /v1/status: the daemon at a glance. Everything is read from the shared tables at the price of a few words a worker;
+// no connection is looked at. The CLI prints this object.
+
+import type { FastifyInstance } from 'fastify';
+import { type Static, Type } from 'typebox';
+import { REASONS_COUNT, reasonName } from '../layout/reasons.ts';
+import { WORKER_DRAINING, WORKER_READY, WORKER_STARTING, WORKER_STOPPED } from '../layout/worker.ts';
+import type { ApiContext } from './context.ts';
+
+const Count = Type.Integer({ minimum: 0 });
+
+const workerSchema = Type.Object({
+  worker: Count,
+  life: Type.String({ description: 'absent, starting, ready, draining, stopped' }),
+  stalled: Type.Boolean({ description: 'no turn of its loop for ten seconds' }),
+  connections: Count,
+  connections_highest: Count,
+  accepted: Count,
+  bytes_up: Count,
+  bytes_down: Count,
+  bytes_spliced: Count,
+  pipes_open: Count,
+  buffers_in_use: Count,
+  accept_exhausted: Count,
+  turns: Type.Integer(),
+  plan: Type.Integer(),
+  deaths: Count,
+});
+
+export const statusSchema = Type.Object(
+  {
+    version: Type.String(),
+    pid: Count,
+    phase: Type.String({ description: 'starting, ready, draining, stopping' }),
+    uptime_ms: Count,
+    configuration: Type.String({ description: 'the file' }),
+    plan: Type.Integer({ description: 'version of the plan in force; grows with every reload' }),
+    workers: Type.Array(workerSchema),
+    totals: Type.Object({ connections: Count, accepted: Count, bytes_up: Count, bytes_down: Count }),
+    ended: Type.Record(Type.String(), Count, {
+      description: 'by reason; those that never occurred are left out',
+    }),
+    descriptors: Type.Object({
+      limit: Count,
+      reserved: Count,
+      max: Count,
+      used: Type.Integer(),
+    }),
+    inbounds: Type.Array(Type.Object({ tag: Type.String(), type: Type.String(), listen: Type.String() })),
+    services: Count,
+    last_reload: Type.Union([
+      Type.Null(),
+      Type.Object({
+        at: Type.String({ format: 'date-time' }),
+        trigger: Type.String(),
+        ok: Type.Boolean(),
+        duration_ms: Count,
+        plan: Type.Integer(),
+        error: Type.Union([Type.Null(), Type.String()]),
+        restart_needed: Type.Array(Type.String()),
+      }),
+    ]),
+    names: Type.Record(Type.String(), Count),
+    passwords: Type.Record(Type.String(), Count),
+  },
+  { title: 'Status' },
+);
+
+export type Status = Static<typeof statusSchema>;
+
+export function statusRoute(app: FastifyInstance, context: ApiContext): void {
+  app.get(
+    '/v1/status',
+    { schema: { summary: 'The daemon at a glance', response: { 200: statusSchema } } },
+    () => readStatus(context),
+  );
+}
+
+export function readStatus(context: ApiContext): Status {
+  const { tables, edge, supervisor } = context;
+  const workers = supervisor.states().map((state, worker) => {
+    const row = tables.workers;
+    return {
+      worker,
+      life: state.phase === 'absent' || state.phase === 'gone' ? state.phase : lifeName(row.life(worker)),
+      stalled: state.stalled,
+      connections: row.connections(worker),
+      connections_highest: row.connectionsHighest(worker),
+      accepted: row.accepted(worker),
+      bytes_up: row.upBytes(worker),
+      bytes_down: row.downBytes(worker),
+      bytes_spliced: row.splicedBytes(worker),
+      pipes_open: row.pipesOpen(worker),
+      buffers_in_use: row.leftoversInUse(worker),
+      accept_exhausted: row.acceptExhausted(worker),
+      turns: row.turns(worker),
+      plan: row.plan(worker),
+      deaths: state.deaths,
+    };
+  });
+  const sum = (field: 'connections' | 'accepted' | 'bytes_up' | 'bytes_down') =>
+    workers.reduce((total, worker) => total + worker[field], 0);
+  return {
+    version: context.version,
+    pid: process.pid,
+    phase: context.phase(),
+    uptime_ms: Date.now() - context.startedAtMs,
+    configuration: edge.configuration.fileName,
+    plan: edge.version,
+    workers,
+    totals: {
+      connections: sum('connections'),
+      accepted: sum('accepted'),
+      bytes_up: sum('bytes_up'),
+      bytes_down: sum('bytes_down'),
+    },
+    ended: Object.fromEntries(endedByReason(context).filter(([, count]) => count > 0)),
+    descriptors: { ...edge.budget, used: tables.machine.descriptors(0) },
+    inbounds: [...edge.inbounds()],
+    services: edge.identities.servicesCount,
+    last_reload: lastReload(context),
+    names: { ...context.names.statistics() },
+    passwords: { ...context.verifier.statistics() },
+  };
+}
+
+/** One row for every reason that there is, summed over the workers. */
+export function endedByReason({ tables }: Pick<ApiContext, 'tables'>): [string, number][] {
+  const rows: [string, number][] = [];
+  for (let reason = 1; reason < REASONS_COUNT; reason++) {
+    let count = 0;
+    for (let worker = 0; worker < tables.workers.count; worker++)
+      count += tables.workers.ended(worker, reason);
+    rows.push([reasonName(reason), count]);
+  }
+  return rows;
+}
+
+function lifeName(life: number): string {
+  switch (life) {
+    case WORKER_STARTING:
+      return 'starting';
+    case WORKER_READY:
+      return 'ready';
+    case WORKER_DRAINING:
+      return 'draining';
+    case WORKER_STOPPED:
+      return 'stopped';
+    default:
+      return 'unknown';
+  }
+}
+
+function lastReload({ reloader }: ApiContext): Status['last_reload'] {
+  const last = reloader.last();
+  if (last === undefined) return null;
+  return {
+    at: new Date(last.atMs).toISOString(),
+    trigger: last.trigger,
+    ok: last.error === undefined,
+    duration_ms: last.durationMs,
+    plan: last.version,
+    error: last.error?.message ?? null,
+    restart_needed: [...last.restartNeeded],
+  };
+}
