@@ -37,6 +37,8 @@ describe('network sets', () => {
       expect(holds(set, '::fffe:0:0'), text).toBe(true);
       expect(holds(set, '::1:0:0:0') || text === '::/80', text).toBe(true);
     }
+    const around = compileNetworks(['::fffe:0:0/95']);
+    expect([holds(around, '::fffe:1.2.3.4'), holds(around, '1.2.3.4')]).toEqual([true, false]);
     const both = compileNetworks(['::/0', '0.0.0.0/0']);
     for (const text of ['127.0.0.1', '::1', 'ffff::', '2001:db8::'])
       expect(holds(both, text), text).toBe(true);

@@ -143,6 +143,11 @@ describe('ClientHello', () => {
     ['empty body', [1, 0, 0, 0]],
     ['body of one byte', [1, 0, 0, 1, 3]],
     ['bytes behind the extensions', [1, 0, 0, (whole[3] as number) + 1, ...whole.slice(4), 0]],
+    ['an extension behind the list', [1, 0, 0, (whole[3] as number) + 4, ...whole.slice(4), 0, 99, 0, 0]],
+    [
+      'a second server_name behind one without a host',
+      message({ extensions: [...extension(0, sized16([7, ...sized16(text('x'))])), ...serverName('a.b')] }),
+    ],
     ['another message', [2, ...whole.slice(1)]],
   ])('refuses %s', (_, bad) => {
     expect(answer(records(bad))).toBe(-MALFORMED_TLS);

@@ -314,8 +314,8 @@ describe('Proxy-Authorization', () => {
   it('decodes Basic', () => {
     fc.assert(
       fc.property(
-        fc.string({ maxLength: 60, unit: 'grapheme' }).map((text) => text.replace(/[\0-\x1f\x7f:]/g, '_')),
-        fc.string({ maxLength: 60, unit: 'grapheme' }).map((text) => text.replace(/[\0-\x1f\x7f]/g, '_')),
+        fc.string({ maxLength: 60, unit: 'grapheme' }).map((text) => text.replace(/[\p{Cc}:]/gu, '_')),
+        fc.string({ maxLength: 60, unit: 'grapheme' }).map((text) => text.replace(/\p{Cc}/gu, '_')),
         fc.constantFrom('Basic ', 'basic ', 'BASIC   '),
         (user, password, scheme) => {
           const encoded = Buffer.from(`${user}:${password}`).toString('base64');

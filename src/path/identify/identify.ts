@@ -1,0 +1,248 @@
+// Identify: which service, which target. A handshake is a walk through steps; each looks at what the client has sent
+// (peek.ts), and either takes its message and goes on, or waits for more, or refuses. Owner worker only.
+//
+//   [PROXY header] ─► forward
+//                 ─► socks greeting ─► [password] ─► request
+//                 ─► http head
+//                 ─► ClientHello
+//
+// On CONTINUE the slot has its service, and a target record, or `w.parsed` names what the client chose.
+
+import { INBOUND_FORWARD, INBOUND_HTTP, INBOUND_SOCKS5 } from '../../layout/messages.ts';
+import type { InboundDefinition } from '../../layout/messages.ts';
+import { SERVER_NAME_KEY, WILDCARD_NAME_KEY } from '../../layout/name-hash.ts';
+import { contains } from '../../layout/network-set.ts';
+import {
+  AUTH_FAILED,
+  AUTH_REQUIRED,
+  INBOUND_REMOVED,
+  KERNEL_ERROR,
+  SERVER_NAME_UNKNOWN,
+} from '../../layout/reasons.ts';
+import { sipHash } from '../../memory/siphash.ts';
+import { say } from '../answer.ts';
+import type { DataWorker } from '../data-worker.ts';
+import {
+  CONTINUE,
+  STEP_CLIENT_HELLO,
+  STEP_FORWARD,
+  STEP_HTTP_CONNECT_REPLY,
+  STEP_HTTP_FORWARD_HEAD,
+  STEP_HTTP_HEAD,
+  STEP_NONE,
+  STEP_PROXY_HEADER,
+  STEP_SOCKS_GREETING,
+  STEP_SOCKS_PASSWORD,
+  STEP_SOCKS_REPLY,
+  STEP_SOCKS_REQUEST,
+} from '../flags.ts';
+import { parseClientHello } from './client-hello.ts';
+import { authenticate } from './credentials.ts';
+import { parseHttpHead } from './http.ts';
+import { CREDENTIAL_NONE, CREDENTIAL_PASSWORD, HOST_IP } from './parsed.ts';
+import { needMore, peekHead, takeHead } from './peek.ts';
+import { parseProxyHeader } from './proxy-protocol.ts';
+import {
+  SOCKS_METHOD_NO_AUTH,
+  SOCKS_METHOD_NONE,
+  SOCKS_METHOD_PASSWORD,
+  writeSocksAuthStatus,
+  writeSocksMethod,
+} from './socks5-reply.ts';
+import {
+  OFFERS_NO_AUTH,
+  OFFERS_PASSWORD,
+  parseSocksGreeting,
+  parseSocksPassword,
+  parseSocksRequest,
+} from './socks5.ts';
+
+/** An HTTP head over this is refused with 431. */
+export const HTTP_HEAD_BYTES_MAX = 16 * 1024;
+const DOT = 0x2e;
+/** What a step answers when the next one may begin at once. */
+const NEXT = -2;
+
+/** The step with which connections of an inbound begin. `source` is theirs, as accepted. */
+export function firstStep(w: DataWorker, slot: number, inbound: InboundDefinition): number {
+  const from = inbound.acceptProxyFrom;
+  const table = w.table;
+  if (
+    from !== null &&
+    contains(from, table.source(slot, 0), table.source(slot, 1), table.source(slot, 2), table.source(slot, 3))
+  ) {
+    return STEP_PROXY_HEADER;
+  }
+  return protocolStep(inbound);
+}
+
+function protocolStep(inbound: InboundDefinition): number {
+  switch (inbound.type) {
+    case INBOUND_FORWARD:
+      return STEP_FORWARD;
+    case INBOUND_SOCKS5:
+      return STEP_SOCKS_GREETING;
+    case INBOUND_HTTP:
+      return STEP_HTTP_HEAD;
+    default:
+      return STEP_CLIENT_HELLO;
+  }
+}
+
+/** Goes as far as the client's bytes allow. @returns CONTINUE, WAIT or a retire reason */
+export function identify(w: DataWorker, slot: number): number {
+  const inbound = w.inbounds[w.table.inbound(slot)];
+  if (inbound === undefined || inbound.generation !== w.table.inboundGeneration(slot)) return INBOUND_REMOVED;
+  for (;;) {
+    const answer = oneStep(w, slot, inbound);
+    if (answer !== NEXT) return answer;
+  }
+}
+
+function oneStep(w: DataWorker, slot: number, inbound: InboundDefinition): number {
+  const step = w.table.step(slot);
+  if (step === STEP_FORWARD) return forward(w, slot, inbound);
+  const length = peekHead(w, slot);
+  if (length < 0) return -length;
+  if (length === 0) return needMore(w, slot, 0);
+  switch (step) {
+    case STEP_PROXY_HEADER:
+      return proxyHeader(w, slot, inbound, length);
+    case STEP_SOCKS_GREETING:
+      return socksGreeting(w, slot, inbound, length);
+    case STEP_SOCKS_PASSWORD:
+      return socksPassword(w, slot, inbound, length);
+    case STEP_SOCKS_REQUEST:
+      return socksRequest(w, slot, length);
+    case STEP_HTTP_HEAD:
+      return httpHead(w, slot, inbound, length);
+    case STEP_CLIENT_HELLO:
+      return clientHello(w, slot, length);
+    default:
+      throw new Error(`identify: no such step: ${step}`);
+  }
+}
+
+function forward(w: DataWorker, slot: number, inbound: InboundDefinition): number {
+  w.table.setService(slot, inbound.service);
+  w.table.setTargetIndex(
+    slot,
+    inbound.target >= 0 ? inbound.target : w.tables.services.target(inbound.service),
+  );
+  w.table.setStep(slot, STEP_NONE);
+  return CONTINUE;
+}
+
+function proxyHeader(w: DataWorker, slot: number, inbound: InboundDefinition, length: number): number {
+  const parsed = w.parsed;
+  const taken = parseProxyHeader(w.head, length, parsed);
+  if (taken < 0) return -taken;
+  if (taken === 0) return needMore(w, slot, length);
+  const failed = takeHead(w, slot, taken);
+  if (failed !== 0) return failed;
+  const table = w.table;
+  if (parsed.sourceKind === HOST_IP) {
+    for (let word = 0; word < 4; word++) {
+      table.setSource(slot, word, parsed.sourceWords[word] as number);
+      table.setDestination(slot, word, parsed.destinationWords[word] as number);
+    }
+    table.setSourcePort(slot, parsed.sourcePort);
+    table.setDestinationPort(slot, parsed.destinationPort);
+  }
+  table.setStep(slot, protocolStep(inbound));
+  return NEXT;
+}
+
+function socksGreeting(w: DataWorker, slot: number, inbound: InboundDefinition, length: number): number {
+  const parsed = w.parsed;
+  const taken = parseSocksGreeting(w.head, length, parsed);
+  if (taken < 0) return -taken;
+  if (taken === 0) return needMore(w, slot, length);
+  const failed = takeHead(w, slot, taken);
+  if (failed !== 0) return failed;
+  if ((parsed.methodsOffered & OFFERS_PASSWORD) !== 0) {
+    w.table.setStep(slot, STEP_SOCKS_PASSWORD);
+    return say(w, slot, writeSocksMethod(w.headOut, SOCKS_METHOD_PASSWORD)) ? NEXT : KERNEL_ERROR;
+  }
+  if (inbound.service >= 0 && (parsed.methodsOffered & OFFERS_NO_AUTH) !== 0) {
+    w.table.setService(slot, inbound.service);
+    w.table.setStep(slot, STEP_SOCKS_REQUEST);
+    return say(w, slot, writeSocksMethod(w.headOut, SOCKS_METHOD_NO_AUTH)) ? NEXT : KERNEL_ERROR;
+  }
+  say(w, slot, writeSocksMethod(w.headOut, SOCKS_METHOD_NONE));
+  return AUTH_REQUIRED;
+}
+
+function socksPassword(w: DataWorker, slot: number, inbound: InboundDefinition, length: number): number {
+  const taken = parseSocksPassword(w.head, length, w.parsed);
+  if (taken < 0) return -taken;
+  if (taken === 0) return needMore(w, slot, length);
+  // Not taken out of the socket before it is judged: after a wait for the control thread it is read again.
+  const judged = authenticate(w, slot, inbound.service);
+  if (judged !== CONTINUE) return judged;
+  const failed = takeHead(w, slot, taken);
+  if (failed !== 0) return failed;
+  w.table.setStep(slot, STEP_SOCKS_REQUEST);
+  return say(w, slot, writeSocksAuthStatus(w.headOut, true)) ? NEXT : KERNEL_ERROR;
+}
+
+function socksRequest(w: DataWorker, slot: number, length: number): number {
+  const taken = parseSocksRequest(w.head, length, w.parsed);
+  if (taken < 0) return -taken;
+  if (taken === 0) return needMore(w, slot, length);
+  w.table.setStep(slot, STEP_SOCKS_REPLY);
+  return takeHead(w, slot, taken);
+}
+
+function httpHead(w: DataWorker, slot: number, inbound: InboundDefinition, length: number): number {
+  const parsed = w.parsed;
+  const taken = parseHttpHead(w.head, length, HTTP_HEAD_BYTES_MAX, parsed);
+  if (taken < 0) return -taken;
+  if (taken === 0) return needMore(w, slot, length);
+  if (parsed.credentialKind === CREDENTIAL_NONE) {
+    if (inbound.service < 0) return AUTH_REQUIRED;
+    w.table.setService(slot, inbound.service);
+  } else {
+    if (parsed.credentialKind !== CREDENTIAL_PASSWORD) return AUTH_FAILED;
+    const judged = authenticate(w, slot, inbound.service);
+    if (judged !== CONTINUE) return judged;
+  }
+  if (parsed.isConnect === 1) {
+    w.table.setStep(slot, STEP_HTTP_CONNECT_REPLY);
+    return takeHead(w, slot, taken);
+  }
+  // The head stays in the socket until the server is there to take it.
+  w.table.setHeadBytes(slot, taken);
+  w.table.setStep(slot, STEP_HTTP_FORWARD_HEAD);
+  return CONTINUE;
+}
+
+function clientHello(w: DataWorker, slot: number, length: number): number {
+  const parsed = w.parsed;
+  const taken = parseClientHello(w.head, length, parsed);
+  if (taken < 0) return -taken;
+  if (taken === 0) return needMore(w, slot, length);
+  const service = serviceByName(w);
+  if (service < 0) return SERVER_NAME_UNKNOWN;
+  const target = w.tables.services.target(service);
+  if (target < 0) return SERVER_NAME_UNKNOWN;
+  w.table.setService(slot, service);
+  w.table.setTargetIndex(slot, target);
+  w.table.setStep(slot, STEP_NONE);
+  return CONTINUE;
+}
+
+/** The whole name first, then `*.` and what follows its first label: a wildcard stands for one label. */
+function serviceByName(w: DataWorker): number {
+  const { name, nameLength } = w.parsed;
+  const names = w.tables.serverNames;
+  sipHash(w.nameKeys, SERVER_NAME_KEY, name, 0, nameLength, w.hash, 0);
+  const exact = names.get(w.hash, 0);
+  if (exact >= 0) return exact;
+  let label = 0;
+  while (label < nameLength && name[label] !== DOT) label++;
+  const start = label + 1;
+  if (start >= nameLength) return -1;
+  sipHash(w.nameKeys, WILDCARD_NAME_KEY, name, start, nameLength - start, w.hash, 0);
+  return names.get(w.hash, 0);
+}
