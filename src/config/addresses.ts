@@ -22,8 +22,8 @@ export interface AddressMistake {
   readonly nearest?: string;
 }
 
-export const LISTEN_FORMS = 'address:port, [IPv6]:port, :port or unix:/path';
-export const TARGET_FORMS = 'host:port, [IPv6]:port or unix:/path';
+const LISTEN_FORMS = 'address:port, [IPv6]:port, :port or unix:/path';
+const TARGET_FORMS = 'host:port, [IPv6]:port or unix:/path';
 const ADDRESS_FORMS = 'an IP address such as 192.0.2.1 or 2001:db8::1';
 const PREFIX_FORMS = 'a network such as 10.0.0.0/8 or 2001:db8::/32';
 const SERVER_NAME_FORMS = 'a server name such as www.example.com or *.example.com';

@@ -14,7 +14,7 @@ export interface IpEndpoint {
   readonly text: string;
 }
 
-export interface NameEndpoint {
+interface NameEndpoint {
   readonly kind: 'name';
   /** Lower case ASCII, without a trailing dot. */
   readonly name: string;
@@ -51,8 +51,8 @@ export interface Timeouts {
 }
 
 export type InboundType = 'socks5' | 'http' | 'sni' | 'forward';
-export type Network = 'tcp' | 'udp';
-export type ProxyProtocolVersion = 'v1' | 'v2';
+type Network = 'tcp' | 'udp';
+type ProxyProtocolVersion = 'v1' | 'v2';
 
 export interface Inbound {
   readonly tag: string;
@@ -105,7 +105,7 @@ export interface Socks5Outbound {
   readonly password: string | undefined;
 }
 
-export type GroupStrategy =
+type GroupStrategy =
   | 'round_robin'
   | 'least_connections'
   | 'source_hash'
@@ -169,14 +169,14 @@ export interface Service {
   readonly outbound: string | undefined;
 }
 
-export interface RuleSet {
+interface RuleSet {
   readonly tag: string;
   /** Absolute. */
   readonly path: string;
 }
 
 /** A rule as written: the rules' compiler gives it its meaning. `source` leads back to the line. */
-export interface Rule {
+interface Rule {
   readonly path: string;
   readonly written: Readonly<Record<string, unknown>>;
 }
@@ -190,9 +190,9 @@ export interface Admin {
   readonly socketPath: string;
 }
 
-export type LogLevel = 'debug' | 'info' | 'warn' | 'error';
+type LogLevel = 'debug' | 'info' | 'warn' | 'error';
 
-export interface Limits {
+interface Limits {
   readonly connectionsPerWorker: number;
 }
 

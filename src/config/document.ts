@@ -1,9 +1,11 @@
 // The text of a configuration as plain values, with a way back from a path to its line. YAML 1.2, of which JSON is a
-// part. Everything that could make reading expensive has a bound: bytes, depth, values after aliases were followed.
-// What is plainly wrong with the text becomes a complaint, and whatever could be read is read on, so that mistakes in
-// the rest are told in the same run. The library's own messages are not passed on: they may quote secrets.
+// part. Everything that could make reading expensive has a bound: characters, depth, values, values behind aliases.
+// A text that is no YAML gets complaints and no value, because its structure can only be guessed, and a guess would add
+// mistakes that are none. The library's own messages are not passed on: they may quote secrets.
 
 import {
+  Composer,
+  type CST,
   type Document,
   isAlias,
   isMap,
@@ -12,15 +14,21 @@ import {
   LineCounter,
   type Node,
   type Pair,
-  parseDocument,
+  Parser,
   type YAMLError,
+  YAMLParseError,
 } from 'yaml';
 import { type Complaint, type Mistake, messageOf, type Path, pathText, quoted } from './mistakes.ts';
 
 const TEXT_CHARACTERS_MAX = 16 * 1024 * 1024;
 const DEPTH_MAX = 64;
-/** Values in all, each alias counted with everything behind it. */
+/** Tokens nest a little deeper than values: documents, keys, and what turns out to be wrong. */
+const TOKEN_DEPTH_MAX = 4 * DEPTH_MAX;
 const VALUES_MAX = 2_000_000;
+/** Values that stand behind aliases, counted each time that they are repeated. */
+const REPEATED_VALUES_MAX = 100_000;
+/** One bracket that is missing makes the rest of the text wrong, over and over. */
+const TEXT_MISTAKES_MAX = 20;
 
 export interface Positioned {
   /** Plain values: strings, numbers, booleans, null, arrays, objects. undefined if nothing could be read. */
@@ -35,48 +43,89 @@ export function readDocument(text: string): Positioned {
   const lines = new LineCounter();
   const document = text.length > TEXT_CHARACTERS_MAX ? undefined : parsed(text, lines);
   const locate = (complaint: Complaint): Mistake =>
-    placed(complaint, document === undefined ? 0 : offsetOf(document, complaint), lines);
+    placed(
+      complaint,
+      complaint.offset ?? (document === undefined ? 0 : offsetOf(document, complaint)),
+      lines,
+    );
 
   if (document === undefined) {
     const expected = `at most ${TEXT_CHARACTERS_MAX} characters, nested at most ${DEPTH_MAX} deep`;
     const message = 'the file is too large or too deeply nested';
     return { value: undefined, mistakes: [locate({ path: [], found: 'more', expected, message })], locate };
   }
-  const mistakes = document.errors.map((error) => textMistake(error, document, text, lines));
+  const mistakes = document.errors
+    .slice(0, TEXT_MISTAKES_MAX)
+    .map((error) => textMistake(error, text, lines));
+  if (mistakes.length > 0) return { value: undefined, mistakes, locate };
   const complaints: Complaint[] = [];
   let value: unknown;
   try {
-    value = plain(document, document.contents, [], { complaints, values: 0, open: new Set() });
+    const reading = {
+      complaints,
+      values: 0,
+      repeated: 0,
+      isRepeat: false,
+      anchors: new Map(),
+      open: new Set(),
+    };
+    value = plain(document.contents, [], reading);
   } catch (error) {
     if (!(error instanceof TooLarge)) throw error;
     complaints.push({
-      path: error.path,
+      path: error.path.slice(0, 4),
       found: 'more',
-      expected: `at most ${VALUES_MAX} values, nested at most ${DEPTH_MAX} deep, without loops of aliases`,
+      expected:
+        `at most ${VALUES_MAX} values, ${REPEATED_VALUES_MAX} of them by aliases, ` +
+        `nested at most ${DEPTH_MAX} deep, without loops of aliases`,
       message: 'the file is too large once its aliases are followed, or too deeply nested',
     });
   }
-  if (value === null && mistakes.length === 0) {
+  if (value === null) {
     const expected = 'a configuration with at least `inbounds`';
     complaints.push({ path: [], found: 'nothing', expected, message: 'the file is empty' });
     value = undefined;
   }
-  return { value, mistakes: [...mistakes, ...complaints.map(locate)], locate };
+  return { value, mistakes: complaints.slice(0, TEXT_MISTAKES_MAX).map(locate), locate };
 }
 
+/**
+ * Tokens first, then the document. The library composes by recursion, and what a few thousand brackets do to the stack
+ * there is not always an exception: Node 20 was seen to die in its RegExp compiler. Tokens are made in a loop, so they
+ * tell the depth before anything recurses.
+ */
 function parsed(text: string, lines: LineCounter): Document.Parsed | undefined {
-  try {
-    return parseDocument(text, {
-      lineCounter: lines,
-      prettyErrors: false,
-      resolveKnownTags: false,
-      logLevel: 'silent',
-    });
-  } catch (error) {
-    // The parser recurses: a few thousand brackets exhaust the stack.
-    if (error instanceof RangeError) return undefined;
-    throw error;
+  const tokens = [...new Parser(lines.addNewLine).parse(text)];
+  if (isTooDeep(tokens)) return undefined;
+  const composer = new Composer({ prettyErrors: false, resolveKnownTags: false, uniqueKeys: false });
+  let document: Document.Parsed | undefined;
+  for (const next of composer.compose(tokens, true, text.length)) {
+    if (document !== undefined) {
+      const [start, , end] = next.range;
+      document.errors.push(new YAMLParseError([start, end], 'MULTIPLE_DOCS', ''));
+      break;
+    }
+    document = next;
   }
+  return document;
+}
+
+function isTooDeep(tokens: readonly CST.Token[]): boolean {
+  let level: readonly CST.Token[] = tokens;
+  for (let depth = 0; level.length > 0; depth++) {
+    if (depth > TOKEN_DEPTH_MAX) return true;
+    const below: CST.Token[] = [];
+    for (const token of level) {
+      if (token.type === 'document' && token.value !== undefined) below.push(token.value);
+      if (!('items' in token)) continue;
+      for (const item of token.items) {
+        if (item.key !== undefined && item.key !== null) below.push(item.key);
+        if (item.value !== undefined) below.push(item.value);
+      }
+    }
+    level = below;
+  }
+  return false;
 }
 
 class TooLarge extends Error {
@@ -90,47 +139,75 @@ class TooLarge extends Error {
 interface Reading {
   readonly complaints: Complaint[];
   values: number;
+  repeated: number;
+  /** Behind an alias. */
+  isRepeat: boolean;
+  /** Those passed so far. Kept here, because the library searches the whole text for each alias. */
+  readonly anchors: Map<string, unknown>;
   /** Collections that are being read, to find aliases that lead back into themselves. */
   readonly open: Set<unknown>;
 }
 
-function plain(document: Document.Parsed, node: unknown, path: Path, reading: Reading): unknown {
+function plain(node: unknown, path: Path, reading: Reading): unknown {
   if (++reading.values > VALUES_MAX || path.length > DEPTH_MAX) throw new TooLarge(path);
-  if (isAlias(node)) {
-    const target = node.resolve(document);
-    if (target !== undefined) return plain(document, target, path, reading);
-    const message = 'an alias (*name) without an anchor (&name) before it; quote the value if it is not one';
-    reading.complaints.push({ path, found: 'an alias', expected: 'a value', message });
-    return undefined;
-  }
+  if (reading.isRepeat && ++reading.repeated > REPEATED_VALUES_MAX) throw new TooLarge(path);
+  if (isAlias(node)) return behindAlias(node.source, path, reading);
+  if (!isScalar(node) && !isMap(node) && !isSeq(node)) return null;
+  if (node.anchor !== undefined && !reading.isRepeat) reading.anchors.set(node.anchor, node);
   if (isScalar(node)) return node.value;
-  if (!isMap(node) && !isSeq(node)) return null;
   if (reading.open.has(node)) throw new TooLarge(path);
   reading.open.add(node);
   const value = isSeq(node)
-    ? node.items.map((item, index) => plain(document, item, [...path, index], reading))
-    : plainObject(document, node.items, path, reading);
+    ? node.items.map((item, index) => plain(item, [...path, index], reading))
+    : plainObject(node.items, path, reading);
   reading.open.delete(node);
   return value;
 }
 
-function plainObject(
-  document: Document.Parsed,
-  pairs: readonly Pair[],
-  path: Path,
-  reading: Reading,
-): Record<string, unknown> {
+function behindAlias(anchor: string, path: Path, reading: Reading): unknown {
+  const target = reading.anchors.get(anchor);
+  if (target === undefined) {
+    const message = 'an alias (*name) without an anchor (&name) before it; quote the value if it is not one';
+    reading.complaints.push({ path, found: 'an alias', expected: 'a value', message });
+    return undefined;
+  }
+  const wasRepeat = reading.isRepeat;
+  reading.isRepeat = true;
+  const value = plain(target, path, reading);
+  reading.isRepeat = wasRepeat;
+  return value;
+}
+
+function plainObject(pairs: readonly Pair[], path: Path, reading: Reading): Record<string, unknown> {
   const value: Record<string, unknown> = {};
   for (const pair of pairs) {
     const key = keyOf(pair);
+    const offset = startOf(pair.key) ?? 0;
     if (key === undefined || key === '__proto__') {
       const message = 'a key that is not a plain word';
-      reading.complaints.push({ path, found: 'another key', expected: 'keys that are words', message });
+      reading.complaints.push({
+        path,
+        offset,
+        found: 'another key',
+        expected: 'keys that are words',
+        message,
+      });
       continue;
     }
-    // The second of two equal keys is a mistake already; the first one stays.
-    if (Object.hasOwn(value, key)) continue;
-    value[key] = plain(document, pair.value, [...path, key], reading);
+    if (Object.hasOwn(value, key)) {
+      // Looked for here, because the library compares each key with all others. The first one stays.
+      const message = `key ${quoted(key)} was given before`;
+      const expected = 'each key once';
+      reading.complaints.push({
+        path: [...path, key],
+        offset,
+        found: 'the same key again',
+        expected,
+        message,
+      });
+      continue;
+    }
+    value[key] = plain(pair.value, [...path, key], reading);
   }
   return value;
 }
@@ -192,7 +269,6 @@ const SYNTAX: Readonly<Record<string, string>> = {
   BAD_SCALAR_START: 'a value cannot start with this character; quote it',
   BLOCK_AS_IMPLICIT_KEY: 'a second `: ` on one line; quote the value',
   BLOCK_IN_FLOW: 'indented blocks cannot stand inside brackets',
-  DUPLICATE_KEY: 'a key that was given before',
   MISSING_CHAR: 'a bracket, quote, comma or colon is missing',
   MULTIPLE_ANCHORS: 'two anchors on one value',
   MULTIPLE_DOCS: 'a second document begins (---); a configuration is one',
@@ -204,56 +280,13 @@ const SYNTAX: Readonly<Record<string, string>> = {
 /** `[::1]:80` begins a list for YAML; every operator of IPv6 writes it once. */
 const UNQUOTED_IPV6 = /(^|[\s:{,])\[[0-9a-f:.]*:[0-9a-f:.]*\]:\d/i;
 
-function textMistake(error: YAMLError, document: Document.Parsed, text: string, lines: LineCounter): Mistake {
+function textMistake(error: YAMLError, text: string, lines: LineCounter): Mistake {
   const offset = Math.min(error.pos[0], text.length);
   const start = text.lastIndexOf('\n', offset - 1) + 1;
   const end = text.indexOf('\n', offset);
   const line = text.slice(start, end < 0 ? text.length : end);
-  if (error.code === 'DUPLICATE_KEY') return duplicateKey(document, offset, lines);
-  let message = SYNTAX[error.code] ?? 'this is not valid YAML';
-  if (UNQUOTED_IPV6.test(line)) message = 'an address in brackets must be quoted: "[::1]:80"';
+  const message = UNQUOTED_IPV6.test(line)
+    ? 'an address in brackets must be quoted: "[::1]:80"'
+    : (SYNTAX[error.code] ?? 'this is not valid YAML');
   return placed({ path: [], found: 'invalid YAML', expected: 'YAML or JSON', message }, offset, lines);
-}
-
-function duplicateKey(document: Document.Parsed, offset: number, lines: LineCounter): Mistake {
-  const path = pathAt(document.contents, offset);
-  const key = path.at(-1);
-  const message = key === undefined ? SYNTAX.DUPLICATE_KEY : `key ${quoted(String(key))} was given before`;
-  return placed(
-    { path, found: 'the same key again', expected: 'each key once', message: message ?? '' },
-    offset,
-    lines,
-  );
-}
-
-/** The path of the key that starts at an offset. Iterative: the tree was written by somebody else. */
-function pathAt(root: unknown, offset: number): Path {
-  const path: (string | number)[] = [];
-  let node: unknown = root;
-  while (isMap(node) || isSeq(node)) {
-    let next: unknown;
-    for (const [index, item] of node.items.entries()) {
-      if (isSeq(node)) {
-        if (!covers(item, offset)) continue;
-        path.push(index);
-        next = item;
-        break;
-      }
-      const pair = item as Pair;
-      const step = keyOf(pair) ?? '';
-      if (startOf(pair.key) === offset) return [...path, step];
-      if (!covers(pair.value, offset)) continue;
-      path.push(step);
-      next = pair.value;
-      break;
-    }
-    if (next === undefined) return path;
-    node = next;
-  }
-  return path;
-}
-
-function covers(node: unknown, offset: number): boolean {
-  const range = (node as Node | null | undefined)?.range;
-  return range !== null && range !== undefined && range[0] <= offset && offset < range[2];
 }

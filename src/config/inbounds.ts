@@ -9,7 +9,7 @@ import type { WrittenConfiguration } from './schema.ts';
 import type { Partly } from './shape.ts';
 
 /** The service of clients that nobody asked who they are. */
-export const DEFAULT_SERVICE = 'default';
+const DEFAULT_SERVICE = 'default';
 
 type WrittenInbound = Partly<WrittenConfiguration['inbounds'][number]>;
 
@@ -199,6 +199,6 @@ function leadsTo(target: Target, inbound: Inbound): boolean {
   return target.text === listen.text || (isAll && isLoopback(target));
 }
 
-export function isLoopback(endpoint: IpEndpoint): boolean {
+function isLoopback(endpoint: IpEndpoint): boolean {
   return endpoint.text.startsWith('127.') || endpoint.text.startsWith('[::1]:');
 }

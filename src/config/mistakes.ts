@@ -25,6 +25,8 @@ export interface Complaint {
   readonly path: Path;
   /** Point at the key, not at its value: the key is what is wrong. */
   readonly atKey?: boolean;
+  /** Where in the text, if the path does not lead there. */
+  readonly offset?: number;
   readonly found: string;
   readonly expected: string;
   readonly nearest?: string | undefined;
@@ -57,7 +59,7 @@ export function shown(value: unknown, path: Path): string {
 /** In double quotes, on one line, shortened. */
 export function quoted(text: string): string {
   // `user:password@` may stand in front of what somebody took for an address.
-  const harmless = text.replace(/^[^@]*@/, '...@');
+  const harmless = text.replace(/^[^@]*:[^@]*@/, '...@');
   const short = harmless.length > SHOWN_LENGTH_MAX ? `${harmless.slice(0, SHOWN_LENGTH_MAX)}...` : harmless;
   return JSON.stringify(short);
 }

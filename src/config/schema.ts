@@ -543,7 +543,7 @@ export const configurationSchema = closed(
   },
   {
     $schema: 'http://json-schema.org/draft-07/schema#',
-    title: 'Configuration of Sluice',
+    title: 'a mapping with the keys of a configuration',
     definitions: { rule },
   },
 );

@@ -95,7 +95,8 @@ function complaintOf(error: ErrorObject, path: Path): Complaint | undefined {
     case 'additionalProperties':
       return unknownKey(error, path);
     case 'required':
-      return missingKey(error, path);
+      // A missing `type` is told once, as what it is: a choice that was not made.
+      return isChoice(error) ? undefined : missingKey(error, path);
     case 'discriminator':
       return unknownType(error, path);
     case 'enum': {
@@ -119,6 +120,10 @@ function complaintOf(error: ErrorObject, path: Path): Complaint | undefined {
     default:
       return { path, found: shown(error.data, path), expected };
   }
+}
+
+function isChoice(error: ErrorObject): boolean {
+  return 'discriminator' in (error.parentSchema ?? {});
 }
 
 function wrongType(error: ErrorObject, path: Path, expected: string): Complaint {

@@ -18,7 +18,7 @@ export const SCRYPT_PREFIX = '$scrypt$';
 export const SCRYPT_FORM = '$scrypt$ln=14,r=8,p=1$<salt>$<hash>, both in base64 without padding';
 
 /** 128 * N * r may not pass this. */
-export const SCRYPT_BYTES_MAX = 64 * 1024 * 1024;
+const SCRYPT_BYTES_MAX = 64 * 1024 * 1024;
 const PARALLELIZATION_MAX = 4;
 const SALT_BYTES_MIN = 8;
 const SALT_BYTES_MAX = 64;

@@ -30,10 +30,10 @@ const DURATION_UNITS: readonly (readonly [string, number])[] = [
   ['ms', 1],
 ];
 
-export const DURATION_FORMS = 'a duration such as 250ms, 2s, 10m, 1h30m or 1d';
-export const DATA_RATE_FORMS = 'a data rate such as 20mbit, 1gbit, 512kB/s, 10MB/s or 10MiB/s';
-export const EVENT_RATE_FORMS = 'a rate of events such as 50/s, 10/m, 100/h or 1000/d';
-export const SIZE_FORMS = 'a size such as 512B, 64KiB, 10MB or 1GiB';
+const DURATION_FORMS = 'a duration such as 250ms, 2s, 10m, 1h30m or 1d';
+const DATA_RATE_FORMS = 'a data rate such as 20mbit, 1gbit, 512kB/s, 10MB/s or 10MiB/s';
+const EVENT_RATE_FORMS = 'a rate of events such as 50/s, 10/m, 100/h or 1000/d';
+const SIZE_FORMS = 'a size such as 512B, 64KiB, 10MB or 1GiB';
 
 /** Above a year a duration is a typing mistake, or means `never`, which has its own key wherever it is allowed. */
 const DURATION_BOUNDS: UnitBounds = { min: 1, max: 365 * DAY_MS };
