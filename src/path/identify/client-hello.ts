@@ -123,7 +123,7 @@ function readHello(hello: Uint8Array, start: number, end: number, parsed: Parsed
     }
     at = bodyEnd;
   }
-  return namesSeen === 0 ? -SERVER_NAME_MISSING : 0;
+  return parsed.hostKind === HOST_NAME ? 0 : -SERVER_NAME_MISSING;
 }
 
 /** The body of the server_name extension: a list in which each type of name may stand once. */
@@ -143,5 +143,5 @@ function readServerNames(hello: Uint8Array, start: number, end: number, parsed: 
     }
     at = nameEnd;
   }
-  return parsed.hostKind === HOST_NAME ? 0 : -SERVER_NAME_MISSING;
+  return 0;
 }
