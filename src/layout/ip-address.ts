@@ -9,7 +9,7 @@
 import { MAPPED_WORD } from '../sys/socket-address.ts';
 
 /** Enough for every address as text, the longest being ::ffff: mapped in full. */
-export const IP_TEXT_BYTES_MAX = 45;
+const IP_TEXT_BYTES_MAX = 45;
 
 const DOT = 0x2e;
 const COLON = 0x3a;
@@ -199,7 +199,7 @@ function isNameByte(byte: number): boolean {
 
 /**
  * Writes an address as text in the form of RFC 5952; a mapped address as plain IPv4. `output` has room for
- * IP_TEXT_BYTES_MAX bytes from `outputAt`.
+ * 45 bytes from `outputAt`.
  * @returns bytes written
  */
 export function writeIp(output: Uint8Array, outputAt: number, words: Int32Array, at: number): number {

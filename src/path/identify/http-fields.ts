@@ -9,7 +9,7 @@ import { lowerCase } from './host.ts';
 import { ascii } from './wire.ts';
 
 export const SPACE = 0x20;
-export const TAB = 0x09;
+const TAB = 0x09;
 export const CR = 0x0d;
 export const LF = 0x0a;
 export const COLON = 0x3a;
@@ -50,10 +50,10 @@ export const FIELD_CONNECTION = 2;
 export const FIELD_CONTENT_LENGTH = 3;
 export const FIELD_TRANSFER_ENCODING = 4;
 export const FIELD_PROXY_AUTHORIZATION = 5;
-export const FIELD_HOP_BY_HOP = 6;
+const FIELD_HOP_BY_HOP = 6;
 export const FIELD_LAST_STRIPPED = FIELD_HOP_BY_HOP;
 export const FIELD_MAX_FORWARDS = 7;
-export const FIELD_OTHER = 8;
+const FIELD_OTHER = 8;
 
 const HOST = ascii('host');
 const CONNECTION = ascii('connection');

@@ -24,7 +24,7 @@ export const BODY_LENGTH = 1;
 export const BODY_CHUNKED = 2;
 
 /** A domain name as text, without the root's dot. @source RFC 1035, section 2.3.4 */
-export const NAME_BYTES_MAX = 253;
+const NAME_BYTES_MAX = 253;
 /** User and password of SOCKS5 have 255 bytes each; Basic may use the sum. */
 export const CREDENTIAL_BYTES_MAX = 512;
 /** Names that a Connection header may list, beyond which the request is refused. */

@@ -7,7 +7,6 @@ import { itKeepsTheParserContract } from './parser.compliance.ts';
 import {
   PROXY_V1_BYTES_MAX,
   PROXY_V2_BYTES_MAX,
-  PROXY_WRITTEN_BYTES_MAX,
   parseProxyHeader,
   writeProxyV1,
   writeProxyV2,
@@ -137,7 +136,7 @@ describe('PROXY header, read', () => {
 });
 
 describe('PROXY header, written', () => {
-  const output = new Uint8Array(PROXY_WRITTEN_BYTES_MAX);
+  const output = new Uint8Array(PROXY_V1_BYTES_MAX);
   const between = (source: string, destination: string): Parsed => {
     const parsed = new Parsed();
     parsed.sourceKind = HOST_IP;

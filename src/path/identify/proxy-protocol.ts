@@ -14,12 +14,10 @@ import { portOf } from './host.ts';
 import { HOST_IP, HOST_NONE, type Parsed } from './parsed.ts';
 import { ascii, readPort, readWord, writeAll, writeDecimal, writeWord } from './wire.ts';
 
-/** The longest version 1 header, with its CRLF. */
+/** The longest version 1 header, with its CRLF; also what a writer needs at most. */
 export const PROXY_V1_BYTES_MAX = 107;
 /** The longest version 2 header that is taken; addresses need 52 bytes at most, the rest is room for TLVs. */
 export const PROXY_V2_BYTES_MAX = 2048;
-/** What a writer needs at most. */
-export const PROXY_WRITTEN_BYTES_MAX = PROXY_V1_BYTES_MAX;
 
 const V1_PREFIX = ascii('PROXY ');
 const V1_TCP4 = ascii('TCP4 ');
@@ -152,7 +150,7 @@ function matches(input: Uint8Array, at: number, end: number, expected: Uint8Arra
 /**
  * Writes a version 1 header for the ends in `parsed` (UNKNOWN where `sourceKind` is HOST_NONE). If only one end is
  * IPv4, it goes out mapped, since both must be of one family.
- * @param output has room for PROXY_WRITTEN_BYTES_MAX bytes
+ * @param output has room for PROXY_V1_BYTES_MAX bytes
  * @returns bytes written
  */
 export function writeProxyV1(output: Uint8Array, parsed: Parsed): number {
