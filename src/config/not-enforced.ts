@@ -10,8 +10,8 @@ const OUTBOUND_TYPES: ReadonlySet<string | undefined> = new Set(['socks5', 'grou
 
 export function notEnforced(written: Partly<WrittenConfiguration>): Complaint[] {
   const warnings: Complaint[] = [];
-  const warn = (path: Path, what: string): void => {
-    const message = `${what} is accepted but not enforced yet`;
+  const warn = (path: Path, what: string, instead = ''): void => {
+    const message = `${what} is accepted but not enforced yet${instead}`;
     warnings.push({ path, atKey: true, found: what, expected: 'what this build can carry out', message });
   };
   for (const [index, inbound] of (written.inbounds ?? []).entries()) {
@@ -20,7 +20,9 @@ export function notEnforced(written: Partly<WrittenConfiguration>): Complaint[] 
     }
   }
   for (const [index, outbound] of (written.outbounds ?? []).entries()) {
-    if (OUTBOUND_TYPES.has(outbound?.type)) warn(['outbounds', index, 'type'], `type ${outbound?.type}`);
+    if (OUTBOUND_TYPES.has(outbound?.type)) {
+      warn(['outbounds', index, 'type'], `type ${outbound?.type}`, '; connections sent to it are refused');
+    }
   }
   for (const [index, service] of (written.services ?? []).entries()) {
     for (const key of SERVICE_KEYS) {
