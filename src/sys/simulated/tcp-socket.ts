@@ -111,8 +111,13 @@ export class TcpSocket extends SocketFile {
     if (this.shutdownRead) mask |= EPOLLIN | EPOLLRDHUP;
     if (state === TCP_CONNECTING) return mask;
     const stream = this.incoming;
-    if (stream.arrivedAt > stream.readAt) mask |= EPOLLIN;
-    if (stream.urgentAt >= stream.readAt && stream.urgentAt < stream.arrivedAt) mask |= EPOLLPRI;
+    let length = stream.arrivedAt - stream.readAt;
+    if (this.urgentPending()) {
+      mask |= EPOLLPRI;
+      // The urgent byte alone is nothing to read, unless it is to stay in line.
+      if (stream.urgentAt === stream.readAt && !this.flag(SOL_SOCKET, SO_OOBINLINE)) length--;
+    }
+    if (length > 0) mask |= EPOLLIN;
     if (this.shutdownWrite || this.writable()) mask |= EPOLLOUT;
     else this.noSpace = true;
     return mask;
@@ -222,15 +227,18 @@ export class TcpSocket extends SocketFile {
   readable(): number {
     const stream = this.incoming;
     let length = stream.arrivedAt - stream.readAt;
-    if (length > 0 && stream.urgentAt >= stream.readAt && stream.urgentAt < stream.arrivedAt) {
-      length = this.readableBeforeUrgent(length);
-    }
+    if (this.urgentPending()) length = this.readableBeforeUrgent(length);
     if (length > 0) return length;
     if (this.state === TCP_LISTENING) return -ENOTCONN;
     if (this.finReceived) return 0;
     if (this.error !== 0) return -this.takeError();
     if (this.shutdownRead) return 0;
     return this.state === TCP_CLOSED ? -ENOTCONN : -EAGAIN;
+  }
+
+  private urgentPending(): boolean {
+    const stream = this.incoming;
+    return stream.urgentAt >= stream.readAt && stream.urgentAt < stream.arrivedAt;
   }
 
   /** A read stops before the urgent byte; unless that is to stay in line, the next one begins behind it. */
