@@ -11,6 +11,8 @@ import type { Running, Subject } from './subjects/subject.ts';
 
 export interface Bench {
   readonly cores: Cores;
+  /** The processes that belong on the load's core, this one included. */
+  readonly loadPids: readonly number[];
   /** Has the generator carry out an order; rejects where it dies or takes longer than `timeoutMs`. */
   order<O extends Order>(order: O, timeoutMs: number): Promise<Answers[O['kind']]>;
   /** One more port of the origin that is a process of its own. */
@@ -33,6 +35,7 @@ export async function openBench(): Promise<Bench> {
   let started = 0;
   return {
     cores,
+    loadPids: [process.pid, originChild.pid, generator.pid],
     async order<O extends Order>(order: O, timeoutMs: number) {
       generator.process.send(order);
       const reply = await nextMessage<Reply>(generator, timeoutMs);

@@ -33,6 +33,7 @@ const USAGE = `node dist/bench/main.js [options]
   --subjects NAMES  subjects, by comma: ${SUBJECTS.map((subject) => subject.name).join(' ')}
   --rounds N        runs of each subject in each work (5)
   --seconds N       measured time of a run (3)
+  --patience N      how often a run that others disturbed is repeated (2)
   --name NAME       of the file of results (bench)
   --results FOLDER  where the file goes (bench/results)
   --tiny            a moment of everything, to see that it runs`;
@@ -43,6 +44,7 @@ function parseCommand() {
       only: { type: 'string' },
       subjects: { type: 'string' },
       rounds: { type: 'string' },
+      patience: { type: 'string' },
       seconds: { type: 'string', default: '3' },
       name: { type: 'string', default: 'bench' },
       results: { type: 'string', default: join(CHECKOUT, 'bench/results') },
@@ -52,6 +54,7 @@ function parseCommand() {
   });
   const rounds = Number(values.rounds ?? (values.tiny ? 1 : 5));
   const seconds = Number(values.seconds);
+  const patience = Number(values.patience ?? (values.tiny ? 0 : 2));
   if (!Number.isInteger(rounds) || rounds < 1 || !(seconds > 0))
     throw new Error('rounds and seconds are above 0');
   return {
@@ -60,6 +63,7 @@ function parseCommand() {
     subjects: choose(SUBJECTS, values.subjects, 'subject'),
     scale: values.tiny ? TINY_SCALE : fullScale(seconds),
     rounds,
+    patience,
     name: values.name,
     folder: values.results,
   };
@@ -129,7 +133,7 @@ async function main(): Promise<void> {
   }
   async function measure(work: Work): Promise<Finding> {
     const chosen = subjects.filter((subject) => work.subjects.includes(subject.name));
-    const run = await runWork(bench, work, chosen, command.scale, command.rounds);
+    const run = await runWork(bench, work, chosen, command.scale, command.rounds, command.patience);
     const rows = judge(run);
     process.stdout.write(`${formatWork(run, rows, command.rounds)}\n`);
     return { run, rows };

@@ -17,9 +17,12 @@ export interface WorkRun {
   readonly requestsPerSecond: number;
   /** What failed or could not run, for the reader. */
   readonly remarks: readonly string[];
-  /** The largest share of the proxy's core that went to others in any one run, by subject. */
+  /** The largest share of a core that went to others in any run that counts, by subject. */
   readonly disturbed: ReadonlyMap<string, number>;
 }
+
+/** A run in which others took more than this of a core is repeated, while patience lasts. */
+export const DISTURBED_SHARE = 0.05;
 
 /** The open loop runs at this share of the slowest subject's capacity. */
 const LOAD_SHARE = 0.5;
@@ -30,13 +33,14 @@ export async function runWork(
   subjects: readonly Subject[],
   scale: Scale,
   rounds: number,
+  patience: number,
 ): Promise<WorkRun> {
   const remarks = new Set<string>();
   const disturbed = new Map<string, number>();
   const running = new Set(subjects);
   const attempt = async (subject: Subject, rate: number): Promise<Measured | undefined> => {
     try {
-      const { measured, othersShare } = await measureOnce(bench, work, subject, scale, rate);
+      const { measured, othersShare } = await measureQuietly(bench, work, subject, scale, rate, patience);
       disturbed.set(subject.name, Math.max(othersShare, disturbed.get(subject.name) ?? 0));
       if (measured.remark !== undefined) remarks.add(`${subject.name}: ${measured.remark}`);
       return measured;
@@ -69,22 +73,45 @@ export async function runWork(
   return { work, figures, requestsPerSecond, remarks: [...remarks], disturbed };
 }
 
+interface OneRun {
+  readonly measured: Measured;
+  readonly othersShare: number;
+}
+
+/** Repeats a run that others disturbed, up to `patience` times. @returns the quietest */
+async function measureQuietly(
+  bench: Bench,
+  work: Work,
+  subject: Subject,
+  scale: Scale,
+  requestsPerSecond: number,
+  patience: number,
+): Promise<OneRun> {
+  let best = await measureOnce(bench, work, subject, scale, requestsPerSecond);
+  for (let again = 0; again < patience && best.othersShare > DISTURBED_SHARE; again++) {
+    const next = await measureOnce(bench, work, subject, scale, requestsPerSecond);
+    if (next.othersShare < best.othersShare) best = next;
+  }
+  return best;
+}
+
 async function measureOnce(
   bench: Bench,
   work: Work,
   subject: Subject,
   scale: Scale,
   requestsPerSecond: number,
-): Promise<{ measured: Measured; othersShare: number }> {
+): Promise<OneRun> {
   const target =
     work.sharedOrigin === true
       ? (await bench.order({ kind: 'listen', service: work.service }, 5000)).port
       : await bench.listen(work.service);
   const running = await bench.start(subject, target);
   try {
-    const othersShare = watchCore(bench.cores.proxy, running.pids);
+    const onProxyCore = watchCore(bench.cores.proxy, running.pids);
+    const onLoadCore = watchCore(bench.cores.load, bench.loadPids);
     const measured = await work.measure(bench, running, scale, requestsPerSecond);
-    return { measured, othersShare: othersShare() };
+    return { measured, othersShare: Math.max(onProxyCore(), onLoadCore()) };
   } finally {
     await running.stop();
   }

@@ -2,11 +2,9 @@
 // brackets, and what was to be reached.
 
 import { REFERENCE, type Row, type Verdict } from './judge.ts';
-import type { WorkRun } from './rounds.ts';
+import { DISTURBED_SHARE, type WorkRun } from './rounds.ts';
 
 const ABSENT = '-';
-/** Below it, nobody needs to know. */
-const DISTURBED_SHARE = 0.05;
 
 export function formatWork(run: WorkRun, rows: readonly Row[], rounds: number): string {
   const subjects = [...run.figures.keys()];
@@ -25,7 +23,7 @@ function formatDisturbance(run: WorkRun): string[] {
   const shares = [...run.disturbed].filter(([, share]) => share > DISTURBED_SHARE);
   if (shares.length === 0) return [];
   const list = shares.map(([subject, share]) => `${subject} ${(share * 100).toFixed(0)} %`).join(', ');
-  return [`others used the proxy's core meanwhile: ${list}`];
+  return [`others used a core meanwhile: ${list}`];
 }
 
 function formatCell(row: Row, subject: string): string {

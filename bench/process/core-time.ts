@@ -21,7 +21,7 @@ function busyNs(core: number): number {
 
 /** Watches `core` from now on. @returns a function that says which share of it went elsewhere than to `pids` */
 export function watchCore(core: number | undefined, pids: readonly number[]): () => number {
-  if (core === undefined || pids.length === 0) return () => 0;
+  if (core === undefined) return () => 0;
   const processor = new ProcessorTime(pids);
   const startMs = performance.now();
   const busyBefore = busyNs(core);
