@@ -1,5 +1,8 @@
-// What goes through the mailboxes between the control thread and a worker: rare things, structured-cloned. Indexes
-// are stable while an object lives; an index that is used again comes with another generation.
+// What goes through the mailboxes between the control thread and a worker: rare things, structured-cloned.
+//
+// Index and generation are an object's identity: both stay while an object of that tag and type lives, also when its
+// definition changes (workers just take the new one, and connections that stand go on). A removed object's index may be
+// used again, with another generation: a connection whose generation is not the current one belongs to something removed.
 
 export const INBOUND_FORWARD = 1;
 export const INBOUND_SOCKS5 = 2;
@@ -72,6 +75,8 @@ export interface Plan {
   readonly halfCloseMs: number;
   /** Our own listeners, which no client may choose as a target: five words each, address and port. */
   readonly ownListeners: Int32Array;
+  /** Addresses of this machine's interfaces, four words each: where a listener on a wildcard address is met. */
+  readonly localAddresses: Int32Array;
 }
 
 export type ControlMessage =

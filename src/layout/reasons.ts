@@ -33,7 +33,6 @@ export const MALFORMED_SOCKS = reason('malformed_socks', 'client');
 export const MALFORMED_HTTP = reason('malformed_http', 'client');
 export const MALFORMED_TLS = reason('malformed_tls', 'client');
 export const MALFORMED_PROXY_HEADER = reason('malformed_proxy_header', 'client');
-export const PROXY_HEADER_NOT_ALLOWED = reason('proxy_header_not_allowed', 'client');
 export const HEADER_TOO_LARGE = reason('header_too_large', 'client');
 export const COMMAND_UNSUPPORTED = reason('command_unsupported', 'client');
 export const ADDRESS_TYPE_UNSUPPORTED = reason('address_type_unsupported', 'client');
@@ -52,6 +51,8 @@ export const NAME_FAILED = reason('name_failed', 'control');
 export const CONNECT_REFUSED = reason('connect_refused', 'server');
 export const CONNECT_UNREACHABLE = reason('connect_unreachable', 'server');
 export const CONNECT_FAILED = reason('connect_failed', 'server');
+
+export const OUTBOUND_UNAVAILABLE = reason('outbound_unavailable', 'operator');
 
 // Bounds of this machine.
 export const DESCRIPTORS_EXHAUSTED = reason('descriptors_exhausted', 'kernel');

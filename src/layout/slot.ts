@@ -9,7 +9,7 @@
 // it before and after: two equal odd values mean that what it read belongs to one connection. Outside, a connection is
 // named `worker-slot-generation`.
 
-import { defineRecords, f64, i32, words } from '../memory/records.ts';
+import { defineRecords, f64, f64s, i32, words } from '../memory/records.ts';
 
 // States.
 export const SLOT_FREE = 0;
@@ -23,43 +23,45 @@ export const SLOT_RELAYING = 4;
 export const SLOT_RESETTING = 5;
 /** The client was told no; what it still sends is read and dropped, so that the answer is not lost in a reset. */
 export const SLOT_LINGERING = 6;
+/** Over, but its number still stands in the ready list: it is free once it came up there. */
+export const SLOT_ENDED = 7;
+
+// Sides, and the index of a vector by side: of the direction that comes from it, where it is about bytes (up comes from
+// the client, down from the server).
+export const CLIENT = 0;
+export const SERVER = 1;
+export const UP = 0;
+export const DOWN = 1;
 
 export const slotType = defineRecords('Slot', {
   // Line 0.
-  clientFd: i32,
-  serverFd: i32,
+  /** By side; -1 where there is none. */
+  fd: words(2),
   state: i32,
-  /** FLAG_*, owned by `path/`. */
+  /** Flags of `path/flags.ts`. */
   flags: i32,
   generation: i32,
-  /** Pipe of a direction that is spliced, or -1. */
-  upPipe: i32,
-  downPipe: i32,
-  /** Bytes that lie in that pipe. */
-  upPiped: i32,
-  downPiped: i32,
-  /** Leftover buffer of a direction, or -1; its bytes are [start, end). */
-  upLeft: i32,
-  upLeftStart: i32,
-  upLeftEnd: i32,
-  downLeft: i32,
-  downLeftStart: i32,
-  downLeftEnd: i32,
-  /** Next in the free list or in the ready list. */
+  /** Next in the free list. */
   next: i32,
+  /** Pipe of a direction that is spliced, or -1; and the bytes that lie in it. */
+  pipe: words(2),
+  piped: words(2),
+  /** Leftover buffer of a direction, or -1; its bytes are [start, end). */
+  left: words(2),
+  leftStart: words(2),
+  leftEnd: words(2),
   // Line 1.
-  upBytes: f64,
-  downBytes: f64,
-  /** Full reads in a row: what makes a direction bulk. */
-  upFullReads: i32,
-  downFullReads: i32,
+  /** Bytes delivered, by direction. */
+  bytes: f64s(2),
+  /** Full reads in a row: what makes a direction bulk; small reads in a row: what ends it. */
+  streak: words(2),
   /** Body of a framed request: bytes of a Content-Length still to come. */
   framedRemaining: f64,
   /** Words of the chunked scanner. */
-  chunked: words(4),
+  chunked: words(3),
   /** Bytes of a peeked head that the server gets rewritten, taken out of the socket once the server is there. */
   headBytes: i32,
-  /** Step of the handshake within its protocol. */
+  /** STEP_* of `path/flags.ts`: where the handshake stands within its protocol. */
   step: i32,
   /** Retire reason that a linger or a reset in progress will end with. */
   reason: i32,
@@ -69,11 +71,15 @@ export const slotType = defineRecords('Slot', {
   service: i32,
   serviceGeneration: i32,
   credential: i32,
+  credentialGeneration: i32,
   outbound: i32,
   outboundGeneration: i32,
   /** Address and port of the client: four words of an IPv6 address, IPv4 mapped. */
   source: words(4),
   sourcePort: i32,
+  /** What a PROXY header named as the address that the client connected to; port -1: none did, the socket knows. */
+  destination: words(4),
+  destinationPort: i32,
   /** Address and port that is dialled; of a name, the address in use. */
   target: words(4),
   targetPort: i32,
@@ -85,8 +91,8 @@ export const slotType = defineRecords('Slot', {
   candidateCount: i32,
   /** Milliseconds of the worker's clock when it was accepted. */
   startedMs: f64,
-  /** Deadline of the connect as a whole, in ticks of the worker's clock. */
-  connectBy: i32,
+  /** End of what may last over several timers, in ticks of the worker's clock: the connect as a whole, a reset. */
+  finalTick: i32,
 });
 
 export type SlotTable = ReturnType<typeof slotType.attach>;

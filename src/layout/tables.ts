@@ -20,6 +20,12 @@ export interface TableLimits {
   readonly targets: number;
 }
 
+/**
+ * Rows behind the last service and the last target, one a worker: those that it warms itself with (path/warm.ts). No name
+ * leads to them.
+ */
+export const SPARE_ROWS = 64;
+
 /** What crosses to another thread. */
 export interface SharedTables {
   readonly limits: TableLimits;
@@ -55,8 +61,7 @@ export interface Tables {
 
 /** Reserves the memory. Once a process. `hashKey`: four random words. */
 export function createTables(limits: TableLimits, hashKey: Int32Array): SharedTables {
-  const each = (bytes: number) =>
-    Array.from({ length: limits.workers }, () => new SharedArrayBuffer(bytes));
+  const each = (bytes: number) => Array.from({ length: limits.workers }, () => new SharedArrayBuffer(bytes));
   return {
     limits,
     hashKey,
@@ -64,9 +69,9 @@ export function createTables(limits: TableLimits, hashKey: Int32Array): SharedTa
     workers: new SharedArrayBuffer(workerType.recordBytes * limits.workers),
     slots: each(slotType.recordBytes * limits.slotsPerWorker),
     pipes: each(pipeType.recordBytes * limits.pipesPerWorker),
-    services: new SharedArrayBuffer(serviceType.recordBytes * limits.services),
+    services: new SharedArrayBuffer(serviceType.recordBytes * (limits.services + SPARE_ROWS)),
     credentials: new SharedArrayBuffer(credentialType.recordBytes * limits.credentials),
-    targets: new SharedArrayBuffer(targetType.recordBytes * limits.targets),
+    targets: new SharedArrayBuffer(targetType.recordBytes * (limits.targets + SPARE_ROWS)),
     userNames: new SharedArrayBuffer(hashTableBytes(limits.credentials)),
     serverNames: new SharedArrayBuffer(hashTableBytes(limits.serverNames)),
   };
@@ -81,9 +86,9 @@ export function attachTables(shared: SharedTables): Tables {
     workers: workerType.attach(shared.workers, 0, limits.workers),
     slots: shared.slots.map((buffer) => slotType.attach(buffer, 0, limits.slotsPerWorker)),
     pipes: shared.pipes.map((buffer) => pipeType.attach(buffer, 0, limits.pipesPerWorker)),
-    services: serviceType.attach(shared.services, 0, limits.services),
+    services: serviceType.attach(shared.services, 0, limits.services + SPARE_ROWS),
     credentials: credentialType.attach(shared.credentials, 0, limits.credentials),
-    targets: targetType.attach(shared.targets, 0, limits.targets),
+    targets: targetType.attach(shared.targets, 0, limits.targets + SPARE_ROWS),
     userNames: new HashTable(shared.userNames, 0, limits.credentials),
     serverNames: new HashTable(shared.serverNames, 0, limits.serverNames),
   };

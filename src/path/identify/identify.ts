@@ -44,7 +44,6 @@ import { needMore, peekHead, takeHead } from './peek.ts';
 import { parseProxyHeader } from './proxy-protocol.ts';
 import {
   SOCKS_METHOD_NO_AUTH,
-  SOCKS_METHOD_NONE,
   SOCKS_METHOD_PASSWORD,
   writeSocksAuthStatus,
   writeSocksMethod,
@@ -169,7 +168,6 @@ function socksGreeting(w: DataWorker, slot: number, inbound: InboundDefinition, 
     w.table.setStep(slot, STEP_SOCKS_REQUEST);
     return say(w, slot, writeSocksMethod(w.headOut, SOCKS_METHOD_NO_AUTH)) ? NEXT : KERNEL_ERROR;
   }
-  say(w, slot, writeSocksMethod(w.headOut, SOCKS_METHOD_NONE));
   return AUTH_REQUIRED;
 }
 

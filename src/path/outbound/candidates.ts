@@ -1,0 +1,40 @@
+// Addresses of names that are being dialled: blocks of ADDRESSES_MAX addresses, one a connection that waits for a
+// connect to a name with several addresses. Owner worker only; fixed, because a name is looked up before it is known how
+// many connections want it. At the bound a connection tries the first address only.
+
+export const ADDRESSES_MAX = 8;
+const BLOCK_WORDS = ADDRESSES_MAX * 4;
+const NONE = -1;
+
+export class Candidates {
+  private readonly words: Int32Array;
+  private readonly next: Int32Array;
+  private free: number;
+
+  constructor(blocks: number) {
+    this.words = new Int32Array(blocks * BLOCK_WORDS);
+    this.next = new Int32Array(blocks);
+    for (let block = 0; block < blocks; block++) this.next[block] = block + 1 < blocks ? block + 1 : NONE;
+    this.free = blocks > 0 ? 0 : NONE;
+  }
+
+  /** @returns a block, or -1 */
+  take(): number {
+    const block = this.free;
+    if (block !== NONE) this.free = this.next[block] as number;
+    return block;
+  }
+
+  release(block: number): void {
+    this.next[block] = this.free;
+    this.free = block;
+  }
+
+  set(block: number, address: number, word: number, value: number): void {
+    this.words[block * BLOCK_WORDS + address * 4 + word] = value;
+  }
+
+  word(block: number, address: number, word: number): number {
+    return this.words[block * BLOCK_WORDS + address * 4 + word] as number;
+  }
+}

@@ -1,0 +1,290 @@
+// The path of a connection. This file alone knows the order of the stages; none of them knows another's.
+//
+//   listen ─► identify ─► admit ─► outbound ─► (connected) ─► relay ─► retire
+//               │  ▲                  │  ▲
+//               ▼  │ verified         ▼  │ resolved, connect outcome
+//              WAITING              WAITING, CONNECTING
+//
+// A stage takes a slot and answers CONTINUE, WAIT or a retire reason (> 0). Whatever the reason, the way out is
+// `refuse` (which may say it to the client first) and then `retire`. Owner worker only; the entry points are the reactor's.
+
+import {
+  CLIENT_RESET,
+  CREDENTIAL_REMOVED,
+  HALF_CLOSE_TIMEOUT,
+  HANDSHAKE_TIMEOUT,
+  IDLE_TIMEOUT,
+  INBOUND_REMOVED,
+  KERNEL_ERROR,
+  NAME_FAILED,
+  CONNECT_TIMEOUT,
+  OUTBOUND_REMOVED,
+} from '../layout/reasons.ts';
+import type { InboundDefinition } from '../layout/messages.ts';
+import {
+  CLIENT,
+  SERVER,
+  SLOT_CONNECTING,
+  SLOT_ENDED,
+  SLOT_HANDSHAKE,
+  SLOT_LINGERING,
+  SLOT_RELAYING,
+  SLOT_RESETTING,
+  SLOT_WAITING,
+} from '../layout/slot.ts';
+import type { ReactorHandler } from '../reactor/reactor.ts';
+import { EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT, EPOLLPRI, EPOLLRDHUP } from '../sys/constants.ts';
+import { admit, readmit } from './admit.ts';
+import { sayRefused } from './answer.ts';
+import { connected } from './connected.ts';
+import type { DataWorker } from './data-worker.ts';
+import { CONTINUE, ENDED, ENDING, QUEUED, READABLE, STEP_FORWARD, URGENT, WAIT } from './flags.ts';
+import { isCredentialCurrent } from './identify/credentials.ts';
+import { firstStep, identify } from './identify/identify.ts';
+import { linger, startLinger } from './linger.ts';
+import { acceptOne, learnCap, NONE_WAITING, registerClient } from './listen.ts';
+import { connectOutcome, dialNext } from './outbound/dial.ts';
+import { dialResolved, outbound } from './outbound/outbound.ts';
+import { resettingEvent, resettingStep } from './relay/ends.ts';
+import { relayEvent, relayReady, startRelay } from './relay/relay.ts';
+import { dropCandidates, retire } from './retire.ts';
+
+/** The reactor's handler for a worker. `onMail` is called when the control thread has sent something. */
+export function createPath(w: DataWorker, onMail: () => void): ReactorHandler {
+  return {
+    onListener: (index) => onListener(w, index),
+    onConnection: (token, generation, mask) => onConnection(w, token, generation, mask),
+    onReady: (slot) => onReady(w, slot),
+    onDeadline: (timer) => onDeadline(w, timer),
+    onWake: onMail,
+    onSleep: (asleep) => w.row.setOffline(w.index, asleep ? 1 : 0),
+  };
+}
+
+function onListener(w: DataWorker, index: number): void {
+  const inbound = w.inbounds[index];
+  if (inbound === undefined) return;
+  const cap = w.acceptCaps[index] as number;
+  for (let i = 0; i < inbound.listenFds.length; i++) {
+    const listenFd = inbound.listenFds[i] as number;
+    let accepted = 0;
+    let isEmpty = false;
+    while (accepted < cap && !isEmpty) {
+      const slot = acceptOne(w, index, listenFd);
+      if (slot === NONE_WAITING) isEmpty = true;
+      else accepted++;
+      if (slot >= 0) begin(w, slot, inbound);
+    }
+    learnCap(w, index, isEmpty);
+  }
+}
+
+/** A new connection: registered and under a deadline before it may wait for anything. */
+function begin(w: DataWorker, slot: number, inbound: InboundDefinition): void {
+  const table = w.table;
+  table.setInboundGeneration(slot, inbound.generation);
+  const step = firstStep(w, slot, inbound);
+  table.setStep(slot, step);
+  if (registerClient(w, slot) < 0) {
+    retire(w, slot, KERNEL_ERROR);
+    return;
+  }
+  w.reactor.wheel.arm(slot, (w.reactor.nowTick + w.handshakeMs) | 0);
+  // Whoever must speak first will raise an event.
+  if (step === STEP_FORWARD) advance(w, slot);
+}
+
+/** From the handshake to the dialling. */
+function advance(w: DataWorker, slot: number): void {
+  let answer = identify(w, slot);
+  if (answer === CONTINUE) answer = admit(w, slot);
+  if (answer === CONTINUE) answer = outbound(w, slot);
+  if (answer > 0) refuse(w, slot, answer);
+}
+
+function onConnection(w: DataWorker, token: number, generation: number, mask: number): void {
+  const slot = token >> 1;
+  const side = token & 1;
+  const table = w.table;
+  // An event of this batch for a connection that an earlier one ended.
+  if (table.generation(slot) !== generation) return;
+  let reason = 0;
+  switch (table.state(slot)) {
+    case SLOT_RELAYING:
+      reason = relayEvent(w, slot, side, mask);
+      break;
+    case SLOT_CONNECTING:
+      connectingEvent(w, slot, side, mask);
+      return;
+    case SLOT_HANDSHAKE:
+      note(w, slot, CLIENT, mask);
+      if ((mask & EPOLLERR) !== 0) reason = CLIENT_RESET;
+      else advance(w, slot);
+      break;
+    case SLOT_WAITING:
+      note(w, slot, CLIENT, mask);
+      if ((mask & (EPOLLERR | EPOLLHUP)) !== 0) reason = CLIENT_RESET;
+      break;
+    case SLOT_RESETTING:
+      reason = resettingEvent(w, slot, side);
+      break;
+    case SLOT_LINGERING:
+      reason = linger(w, slot);
+      break;
+  }
+  if (reason > 0) retire(w, slot, reason);
+}
+
+/** Keeps what an event said for the relay that has not begun. */
+function note(w: DataWorker, slot: number, side: number, mask: number): void {
+  let flags = w.table.flags(slot);
+  if ((mask & (EPOLLIN | EPOLLPRI | EPOLLRDHUP | EPOLLHUP | EPOLLERR)) !== 0) flags |= READABLE << side;
+  if ((mask & EPOLLRDHUP) !== 0) flags |= ENDING << side;
+  if ((mask & EPOLLPRI) !== 0) flags |= URGENT << side;
+  w.table.setFlags(slot, flags);
+}
+
+function connectingEvent(w: DataWorker, slot: number, side: number, mask: number): void {
+  if (side === CLIENT) {
+    note(w, slot, CLIENT, mask);
+    if ((mask & (EPOLLERR | EPOLLHUP)) !== 0) retire(w, slot, CLIENT_RESET);
+    return;
+  }
+  if ((mask & (EPOLLERR | EPOLLHUP)) !== 0) {
+    const outcome = connectOutcome(w, slot);
+    if (outcome !== 0) {
+      settle(w, slot, dialNext(w, slot, outcome));
+      return;
+    }
+  } else if ((mask & EPOLLOUT) === 0) {
+    return;
+  }
+  note(w, slot, SERVER, mask);
+  dropCandidates(w, slot);
+  const stale = whatWentStale(w, slot);
+  const reason = stale !== 0 ? stale : connected(w, slot);
+  if (reason !== 0) {
+    refuse(w, slot, reason);
+    return;
+  }
+  const ended = startRelay(w, slot);
+  if (ended > 0) retire(w, slot, ended);
+}
+
+/** A change that was published while the connection waited must not be slipped past. @returns 0 or a reason */
+function whatWentStale(w: DataWorker, slot: number): number {
+  const table = w.table;
+  const inbound = w.inbounds[table.inbound(slot)];
+  if (inbound === undefined || inbound.generation !== table.inboundGeneration(slot)) return INBOUND_REMOVED;
+  if (table.outbound(slot) >= 0) {
+    const object = w.outbounds[table.outbound(slot)];
+    if (object === undefined || object.definition.generation !== table.outboundGeneration(slot))
+      return OUTBOUND_REMOVED;
+  }
+  if (!isCredentialCurrent(w, slot)) return CREDENTIAL_REMOVED;
+  return table.service(slot) >= 0 && table.outbound(slot) >= 0 ? readmit(w, slot) : 0;
+}
+
+/** A stage's late answer. */
+function settle(w: DataWorker, slot: number, answer: number): void {
+  if (answer !== WAIT && answer !== CONTINUE) refuse(w, slot, answer);
+}
+
+/** No: said in the client's protocol where that has words for it, then over. */
+function refuse(w: DataWorker, slot: number, reason: number): void {
+  if (sayRefused(w, slot, reason)) {
+    if (startLinger(w, slot, reason) !== 0) retire(w, slot, reason);
+  } else {
+    retire(w, slot, reason);
+  }
+}
+
+function onReady(w: DataWorker, slot: number): void {
+  const table = w.table;
+  table.setFlags(slot, table.flags(slot) & ~QUEUED);
+  let reason = 0;
+  switch (table.state(slot)) {
+    case SLOT_RELAYING:
+      reason = relayReady(w, slot);
+      break;
+    case SLOT_LINGERING:
+      reason = linger(w, slot);
+      break;
+    case SLOT_RESETTING:
+      reason = resettingStep(w, slot);
+      break;
+    case SLOT_ENDED:
+      w.slots.recycle(slot);
+      return;
+  }
+  if (reason > 0) retire(w, slot, reason);
+}
+
+function onDeadline(w: DataWorker, slot: number): void {
+  const table = w.table;
+  switch (table.state(slot)) {
+    case SLOT_HANDSHAKE:
+      refuse(w, slot, HANDSHAKE_TIMEOUT);
+      return;
+    case SLOT_WAITING:
+      // With an outbound it is a name that was asked, else a password.
+      refuse(w, slot, table.outbound(slot) >= 0 ? NAME_FAILED : HANDSHAKE_TIMEOUT);
+      return;
+    case SLOT_CONNECTING:
+      settle(w, slot, dialNext(w, slot, CONNECT_TIMEOUT));
+      return;
+    case SLOT_RELAYING: {
+      const halfClosed = (table.flags(slot) & ((ENDED << CLIENT) | (ENDED << SERVER))) !== 0;
+      retire(w, slot, halfClosed ? HALF_CLOSE_TIMEOUT : IDLE_TIMEOUT);
+      return;
+    }
+    case SLOT_RESETTING: {
+      const reason = resettingStep(w, slot);
+      if (reason > 0) retire(w, slot, reason);
+      return;
+    }
+    case SLOT_LINGERING:
+      retire(w, slot, table.reason(slot));
+  }
+}
+
+/** The control thread has looked up the name of a connection that may be gone by now. */
+export function onResolved(
+  w: DataWorker,
+  slot: number,
+  generation: number,
+  addresses: Int32Array,
+  reason: number,
+): void {
+  if (!isWaiting(w, slot, generation)) return;
+  const stale = whatWentStale(w, slot);
+  settle(w, slot, stale !== 0 ? stale : dialResolved(w, slot, addresses, reason));
+}
+
+/** The control thread has judged a password: the handshake goes on at the same step, where the proof is now known. */
+export function onVerified(w: DataWorker, slot: number, generation: number, reason: number): void {
+  if (!isWaiting(w, slot, generation)) return;
+  w.table.setState(slot, SLOT_HANDSHAKE);
+  if (reason !== 0) refuse(w, slot, reason);
+  else advance(w, slot);
+}
+
+function isWaiting(w: DataWorker, slot: number, generation: number): boolean {
+  return w.slots.isLive(slot, generation) && w.table.state(slot) === SLOT_WAITING;
+}
+
+/** Ends the connections that belong to something that is there no more. Walks the worker's slots: at reload only. */
+export function endStale(w: DataWorker): void {
+  for (let slot = 0; slot < w.slots.touched; slot++) {
+    if ((w.table.generation(slot) & 1) === 0 || w.table.state(slot) === SLOT_LINGERING) continue;
+    const reason = whatWentStale(w, slot);
+    if (reason !== 0) retire(w, slot, reason);
+  }
+}
+
+/** Ends everything. */
+export function endAll(w: DataWorker, reason: number): void {
+  for (let slot = 0; slot < w.slots.touched; slot++) {
+    if ((w.table.generation(slot) & 1) === 1) retire(w, slot, reason);
+  }
+}

@@ -1,0 +1,229 @@
+// Warms a new worker: real connections through the real path, over loopback, before the worker says that it is ready, so
+// that the first clients meet compiled code. The worker plays all three parts itself: it listens, connects as a client and
+// answers as the server. Afterwards its counters are as if nothing had been. Owner worker only, before the first turn.
+
+import { INBOUND_FORWARD, INBOUND_SOCKS5, OUTBOUND_DIRECT, PREFER_IPV4 } from '../layout/messages.ts';
+import type { InboundDefinition, Plan } from '../layout/messages.ts';
+import { compileNetworks } from '../layout/network-set.ts';
+import { REASONS_COUNT, STOPPED } from '../layout/reasons.ts';
+import { SERVICE_ENABLED, TARGET_IP } from '../layout/service.ts';
+import { SPARE_ROWS } from '../layout/tables.ts';
+import { AF_INET, SOCK_STREAM } from '../sys/constants.ts';
+import { MAPPED_WORD } from '../sys/socket-address.ts';
+import type { DataWorker } from './data-worker.ts';
+import { applyPlan } from './mail.ts';
+import { endAll } from './path.ts';
+import { turn } from './start.ts';
+
+/** Enough for V8's optimizing compiler, and a tenth of a second that nobody notices at a start. */
+const CONNECTIONS = 400;
+const ROUND_TRIPS = 10;
+const BULK_EVERY = 100;
+const BULK_BYTES = 2 * 1024 * 1024;
+const MESSAGE_BYTES = 64;
+const BUFFER_BYTES = 64 * 1024;
+const TRIES_MAX = 100;
+const LOOPBACK = 0x7f000001;
+const DEADLINE_MS = 10_000;
+
+const SOCKS_GREETING = [5, 1, 0];
+const SOCKS_REPLIES_BYTES = [2, 10];
+
+/** One listening socket on loopback, and the port it got. */
+interface Listener {
+  readonly fd: number;
+  readonly port: number;
+}
+
+/** Runs the path. A machine where it can't be run (no loopback) is no error: the worker is just not warm. */
+export function warm(w: DataWorker): void {
+  if (w.index >= SPARE_ROWS) return;
+  const listeners = [listen(w), listen(w), listen(w)];
+  const [origin, forward, socks] = listeners as [Listener, Listener, Listener];
+  if (listeners.every(({ fd }) => fd >= 0)) {
+    const bytes = new Uint8Array(new ArrayBuffer(BUFFER_BYTES));
+    const rehearsal: Rehearsal = { w, origin, bytes, address: w.sys.addressOf(bytes) };
+    const service = w.tables.shared.limits.services + w.index;
+    const target = w.tables.shared.limits.targets + w.index;
+    writeSpareRows(w, service, target, origin.port);
+    applyPlan(w, planFor(service, target, forward, socks));
+    for (let i = 0; i < CONNECTIONS; i++) {
+      if (
+        !connection(rehearsal, i % 2 === 0 ? forward : socks, i % 2 === 1, i % BULK_EVERY >= BULK_EVERY - 2)
+      )
+        break;
+    }
+    applyPlan(w, { ...planFor(service, target, forward, socks), inbounds: [] });
+    endAll(w, STOPPED);
+    w.tables.services.setGeneration(service, 0);
+    w.tables.targets.setGeneration(target, 0);
+  }
+  for (const { fd } of listeners) if (fd >= 0) w.sys.close(fd);
+  forget(w);
+}
+
+interface Rehearsal {
+  readonly w: DataWorker;
+  readonly origin: Listener;
+  readonly bytes: Uint8Array;
+  readonly address: number;
+}
+
+function listen(w: DataWorker): Listener {
+  const { sys, address } = w;
+  const fd = sys.socket(AF_INET, SOCK_STREAM, 0);
+  if (fd < 0) return { fd, port: 0 };
+  const length = address.setIp(0, 0, MAPPED_WORD, LOOPBACK, 0);
+  const opened = sys.bind(fd, address.address, length) >= 0 && sys.listen(fd, 16) >= 0;
+  address.resetLength();
+  if (!opened || sys.getsockname(fd, address.address, address.lengthAddress) < 0) {
+    sys.close(fd);
+    return { fd: -1, port: 0 };
+  }
+  return { fd, port: address.port };
+}
+
+function writeSpareRows(w: DataWorker, service: number, target: number, port: number): void {
+  const { services, targets } = w.tables;
+  services.setFlags(service, SERVICE_ENABLED);
+  services.setOutbound(service, -1);
+  services.setTarget(service, target);
+  services.setGeneration(service, 1);
+  targets.setKind(target, TARGET_IP);
+  targets.setPort(target, port);
+  targets.setAddress(target, 0, 0);
+  targets.setAddress(target, 1, 0);
+  targets.setAddress(target, 2, MAPPED_WORD);
+  targets.setAddress(target, 3, LOOPBACK);
+  targets.setGeneration(target, 1);
+}
+
+function planFor(service: number, target: number, forward: Listener, socks: Listener): Plan {
+  const inbound = (index: number, type: number, listener: Listener): InboundDefinition => ({
+    index,
+    generation: 1,
+    type,
+    listenFds: [listener.fd],
+    service,
+    target,
+    sendProxy: 0,
+    acceptProxyFrom: null,
+  });
+  const direct = {
+    index: 0,
+    generation: 1,
+    kind: OUTBOUND_DIRECT,
+    allowDestinations: compileNetworks(['127.0.0.0/8']),
+    bind: new Int32Array(0),
+    interface: '',
+    fwmark: 0,
+    keepaliveIdleS: 0,
+    keepaliveIntervalS: 0,
+    keepaliveCount: 0,
+    userTimeoutMs: 0,
+    congestion: '',
+    ipVersion: PREFER_IPV4,
+  };
+  return {
+    version: 0,
+    inbounds: [inbound(0, INBOUND_FORWARD, forward), inbound(1, INBOUND_SOCKS5, socks)],
+    outbounds: [direct],
+    final: 0,
+    handshakeMs: DEADLINE_MS,
+    connectMs: DEADLINE_MS,
+    idleMs: DEADLINE_MS,
+    halfCloseMs: DEADLINE_MS,
+    ownListeners: new Int32Array(0),
+    localAddresses: new Int32Array(0),
+  };
+}
+
+/** One connection from beginning to end. @returns false where something did not go as it always does */
+function connection(r: Rehearsal, edge: Listener, isSocks: boolean, isBulk: boolean): boolean {
+  const { sys, address } = r.w;
+  const client = sys.socket(AF_INET, SOCK_STREAM, 0);
+  if (client < 0) return false;
+  sys.connect(client, address.address, address.setIp(0, 0, MAPPED_WORD, LOOPBACK, edge.port));
+  let server = -1;
+  let fine = !isSocks || socksHandshake(r, client);
+  if (fine) {
+    server = until(r, () => sys.accept(r.origin.fd, 0, 0));
+    fine = server >= 0;
+  }
+  for (let i = 0; fine && i < ROUND_TRIPS; i++) {
+    fine = pass(r, client, server, MESSAGE_BYTES) && pass(r, server, client, MESSAGE_BYTES);
+  }
+  if (fine && isBulk) fine = pass(r, client, server, BULK_BYTES) && pass(r, server, client, BULK_BYTES);
+  // Reset, so that no port stays in TIME_WAIT.
+  sys.resetOnClose(client);
+  sys.close(client);
+  for (let i = 0; i < TRIES_MAX && r.w.slots.live > 0; i++) turn(r.w, 0);
+  if (server >= 0) sys.close(server);
+  return fine;
+}
+
+function socksHandshake(r: Rehearsal, client: number): boolean {
+  const port = r.origin.port;
+  const request = [5, 1, 0, 1, 127, 0, 0, 1, port >> 8, port & 0xff];
+  return [SOCKS_GREETING, request].every((message, step) => {
+    r.bytes.set(message);
+    const sent = until(r, () => r.w.sys.send(client, r.address, message.length, 0));
+    return sent === message.length && receive(r, client, SOCKS_REPLIES_BYTES[step] as number);
+  });
+}
+
+/** Sends `length` bytes from one end to the other, through the worker. */
+function pass(r: Rehearsal, from: number, to: number, length: number): boolean {
+  const sys = r.w.sys;
+  let sent = 0;
+  let received = 0;
+  for (let idle = 0; received < length && idle < TRIES_MAX; idle++) {
+    if (sent < length) {
+      const n = sys.send(from, r.address, Math.min(length - sent, BUFFER_BYTES), 0);
+      if (n > 0) sent += n;
+    }
+    turn(r.w, 0);
+    for (let n = 1; n > 0; ) {
+      n = sys.recv(to, r.address, BUFFER_BYTES, 0);
+      if (n > 0) {
+        received += n;
+        idle = 0;
+      }
+    }
+  }
+  return received === length;
+}
+
+function receive(r: Rehearsal, fd: number, length: number): boolean {
+  let received = 0;
+  const all = until(r, () => {
+    const n = r.w.sys.recv(fd, r.address, length - received, 0);
+    if (n > 0) received += n;
+    return received === length ? 0 : -1;
+  });
+  return all === 0;
+}
+
+/** Turns the worker until `attempt` answers no error. */
+function until(r: Rehearsal, attempt: () => number): number {
+  let answer = attempt();
+  for (let i = 0; i < TRIES_MAX && answer < 0; i++) {
+    turn(r.w, 0);
+    answer = attempt();
+  }
+  return answer;
+}
+
+/** Sets the worker's counters back. */
+function forget(w: DataWorker): void {
+  const { row, index } = w;
+  row.setAccepted(index, 0);
+  row.setUpBytes(index, 0);
+  row.setDownBytes(index, 0);
+  row.setSplicedBytes(index, 0);
+  row.setConnectionsHighest(index, 0);
+  row.setLeftoversHighest(index, 0);
+  for (let reason = 0; reason < REASONS_COUNT; reason++) row.setEnded(index, reason, 0);
+  w.outbounds.length = 0;
+  w.final = -1;
+}
