@@ -86,6 +86,7 @@ function busy(result: LoadResult): number {
 }
 
 function remarkOn(result: LoadResult, wanted: string): Pick<Measured, 'remark'> {
+  if (result.operations === 0) return { remark: 'nothing was finished in the measured time' };
   return result.failures === 0 ? {} : { remark: `${result.failures} ${wanted}` };
 }
 

@@ -6,13 +6,9 @@ import { createLibc } from '../../src/sys/libc/libc.ts';
 import { type BulkWork, runBulk } from './bulk.ts';
 import { type ClosedLoopWork, runClosedLoop } from './closed-loop.ts';
 import { type ConnectCloseWork, runConnectClose } from './connect-close.ts';
-import { Histogram } from './histogram.ts';
 import { type HoldResult, type HoldWork, releaseHeld, runHold } from './hold.ts';
-import { LOAD_BUFFER_BYTES, type Load, type LoadResult } from './load.ts';
+import { createLoad, type Load, type LoadResult } from './load.ts';
 import { type OpenLoopWork, runOpenLoop } from './open-loop.ts';
-import { Origin } from './origin.ts';
-import { Pattern } from './pattern.ts';
-import { Poll } from './poll.ts';
 
 export type Order =
   | { readonly kind: 'closed-loop'; readonly work: ClosedLoopWork }
@@ -36,25 +32,6 @@ export interface Answers {
 
 export type Reply = { readonly answer: Answers[keyof Answers] } | { readonly error: string };
 
-function createLoad(): Load {
-  const sys = createLibc();
-  sys.raiseDescriptorLimit();
-  const poll = new Poll(sys);
-  const pattern = new Pattern();
-  const received = Buffer.from(new ArrayBuffer(LOAD_BUFFER_BYTES));
-  return {
-    sys,
-    poll,
-    origin: new Origin(sys, poll),
-    sendAddress: sys.addressOf(new Uint8Array(new ArrayBuffer(LOAD_BUFFER_BYTES))),
-    received,
-    receiveAddress: sys.addressOf(received),
-    pattern,
-    patternAddress: sys.addressOf(pattern.bytes),
-    histogram: new Histogram(),
-  };
-}
-
 function carryOut(load: Load, order: Order): Answers[keyof Answers] {
   switch (order.kind) {
     case 'closed-loop':
@@ -74,7 +51,9 @@ function carryOut(load: Load, order: Order): Answers[keyof Answers] {
   }
 }
 
-const load = createLoad();
+const sys = createLibc();
+sys.raiseDescriptorLimit();
+const load = createLoad(sys);
 process.on('message', (order: Order) => {
   let reply: Reply;
   try {

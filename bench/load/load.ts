@@ -2,10 +2,10 @@
 
 import type { Sys } from '../../src/sys/sys.ts';
 import { TICKS_PER_US } from './clock.ts';
-import type { Histogram } from './histogram.ts';
-import type { Origin } from './origin.ts';
-import type { Pattern } from './pattern.ts';
-import type { Poll } from './poll.ts';
+import { Histogram } from './histogram.ts';
+import { Origin } from './origin.ts';
+import { Pattern } from './pattern.ts';
+import { Poll } from './poll.ts';
 import type { Window } from './window.ts';
 
 export interface Load {
@@ -33,6 +33,23 @@ export interface LoadResult {
   readonly cpuNs: number;
   readonly p50Us: number;
   readonly p99Us: number;
+}
+
+export function createLoad(sys: Sys): Load {
+  const poll = new Poll(sys);
+  const pattern = new Pattern();
+  const received = Buffer.from(new ArrayBuffer(LOAD_BUFFER_BYTES));
+  return {
+    sys,
+    poll,
+    origin: new Origin(sys, poll),
+    sendAddress: sys.addressOf(new Uint8Array(new ArrayBuffer(LOAD_BUFFER_BYTES))),
+    received,
+    receiveAddress: sys.addressOf(received),
+    pattern,
+    patternAddress: sys.addressOf(pattern.bytes),
+    histogram: new Histogram(),
+  };
 }
 
 export function resultOf(load: Load, window: Window, operations: number, failures: number): LoadResult {
