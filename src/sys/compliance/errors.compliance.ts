@@ -64,7 +64,7 @@ export function describeErrors(current: () => Workbench): void {
     });
 
     it('answers ENOTSOCK for a descriptor that is no socket', () => {
-      const { sys, own, scratchAddress: at, name } = current();
+      const { sys, own, scratchAddress: at } = current();
       const fd = own(sys.eventfd());
       expect(sys.recv(fd, at, 1, 0)).toBe(-ENOTSOCK);
       expect(sys.send(fd, at, 1, 0)).toBe(-ENOTSOCK);
