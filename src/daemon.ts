@@ -1,9 +1,7 @@
-// The running daemon, composed: the kernel, shared tables, the control thread's parts, workers, the API; and the order
-// in which they start and end.
+// The running daemon, composed: the kernel, shared tables, the control thread's parts, workers, the API.
 //
-//   start:  limit → tables → configuration applied (listeners open) → workers ready → API → READY
-//   SIGTERM: stop accepting → connections end, or timeouts.drain → workers stop → API → exit 0
-//   again, or SIGINT: workers stop now → exit 0          SIGHUP: reload
+//   start:   limit → tables → configuration applied (listeners open) → workers ready → API → READY
+//   signals: SIGTERM and SIGINT end it (control/lifecycle.ts), SIGHUP reloads
 //
 // Whatever fails at start closes what was opened before it. Control thread (main).
 
@@ -12,21 +10,23 @@ import { availableParallelism } from 'node:os';
 import { Worker } from 'node:worker_threads';
 import { pino } from 'pino';
 import type { ApiServer } from './api/server.ts';
-import type { ApiContext, DaemonPhase } from './api/context.ts';
 import type { Configuration } from './config/configuration.ts';
 import { formatMistakes } from './config/mistakes.ts';
-import { createEdge } from './control/edge.ts';
 import { raiseLimit } from './control/descriptor-budget.ts';
+import { createEdge } from './control/edge.ts';
 import { SluiceError } from './control/errors.ts';
+import { createLifecycle } from './control/lifecycle.ts';
 import { createNames } from './control/names.ts';
+import type { Names } from './control/names.ts';
 import { createNotify } from './control/notify.ts';
 import { createReloader, readConfiguration } from './control/reload.ts';
 import { createSupervisor } from './control/supervisor.ts';
 import type { Supervisor, WorkerStart } from './control/supervisor.ts';
 import { createVerifier } from './control/verifier.ts';
+import type { Verifier } from './control/verifier.ts';
 import type { ControlMessage, WorkerMessage } from './layout/messages.ts';
 import { deriveNameKeys } from './layout/name-hash.ts';
-import { DRAINED, STOPPED } from './layout/reasons.ts';
+import { STOPPED } from './layout/reasons.ts';
 import { attachTables, createTables } from './layout/tables.ts';
 import type { TableLimits } from './layout/tables.ts';
 import { createLibc } from './sys/libc/libc.ts';
@@ -49,24 +49,24 @@ export interface DaemonInit {
   readonly version: string;
 }
 
+/** What outlives `start`. */
+interface Ending {
+  readonly end: (exitCode: number) => void;
+  /** Workers first: a process whose threads sleep in the kernel cannot exit. */
+  emergency: () => Promise<void>;
+}
+
 /** Runs until it is told to end. @returns the exit code */
 export async function runDaemon({ fileName, version }: DaemonInit): Promise<number> {
-  const log = pino(
-    {
-      base: { pid: process.pid },
-      timestamp: pino.stdTimeFunctions.isoTime,
-      formatters: { level: (level) => ({ level }) },
-    },
-    pino.destination({ dest: 2, sync: true }),
-  );
-  let end: (code: number) => void = () => {};
+  const log = openLog();
+  let end: (exitCode: number) => void = () => {};
   const ended = new Promise<number>((resolve) => {
     end = resolve;
   });
-  let emergency: (error: unknown) => void = () => end(EXIT_INTERNAL);
+  const ending: Ending = { end, emergency: async () => {} };
   const onFatal = (error: unknown) => {
     log.fatal({ event: 'fatal', err: error }, 'the control thread failed');
-    emergency(error);
+    void ending.emergency().finally(() => end(EXIT_INTERNAL));
   };
   process.on('uncaughtException', onFatal);
   process.on('unhandledRejection', onFatal);
@@ -77,12 +77,21 @@ export async function runDaemon({ fileName, version }: DaemonInit): Promise<numb
     for (const { path, line, message } of warnings) {
       log.warn({ event: 'configuration_warning', path, line }, message);
     }
-    const daemon = await start(configuration, version, log, end);
-    emergency = daemon.emergency;
+    await start(configuration, version, log, ending);
   } catch (error) {
     return refuse(log, fileName, error);
   }
   return ended;
+}
+
+/** Synchronous: it is little, and the last line before an end is the one that matters. */
+function openLog(): pino.Logger {
+  const options = {
+    base: { pid: process.pid },
+    timestamp: pino.stdTimeFunctions.isoTime,
+    formatters: { level: (level: string) => ({ level }) },
+  };
+  return pino(options, pino.destination({ dest: 2, sync: true }));
 }
 
 /** At a terminal mistakes are listed as `sluice check` does, one a line. */
@@ -104,25 +113,25 @@ async function start(
   configuration: Configuration,
   version: string,
   log: pino.Logger,
-  end: (code: number) => void,
-): Promise<{ emergency: () => void }> {
+  ending: Ending,
+): Promise<void> {
   const startedAtMs = Date.now();
   const sys = createLibc();
   const notify = createNotify(sys, process.env);
   const testFaults = process.env['SLUICE_TEST_FAULTS'] === '1';
   const descriptorLimit = raiseLimit(sys);
   const limits = tableLimits(configuration);
-  const hashKey = new Int32Array(4);
-  hashKey.set(new Int32Array(new Uint8Array(randomBytes(16)).buffer));
+  const hashKey = randomKey();
   const tables = attachTables(createTables(limits, hashKey));
-
-  let phase: DaemonPhase = 'starting';
   let supervisor: Supervisor | undefined;
+  let api: ApiServer | undefined;
+
   const edge = createEdge({
     sys,
     tables,
     address: new SocketAddress(sys),
     descriptorLimit,
+    // Before there are workers nobody has to be told.
     distribute: async (planVersion) => supervisor?.distribute(planVersion),
   });
   const names = createNames();
@@ -131,140 +140,95 @@ async function start(
     keys: deriveNameKeys(hashKey),
     hashOf: (credential) => edge.identities.hashOf(credential),
   });
-
-  function serve(message: WorkerMessage, reply: (answer: ControlMessage) => void): void {
-    if (message.kind === 'resolve') {
-      const { slot, generation } = message;
-      names.resolve(message.name, message.ipVersion, (addresses, reason) => {
-        reply({ kind: 'resolved', slot, generation, addresses, reason });
-      });
-    } else if (message.kind === 'verify') {
-      const { slot, generation } = message;
-      verifier.verify(message, (reason) => reply({ kind: 'verified', slot, generation, reason }));
-    }
-  }
-
   await edge.apply(configuration);
+  const { workers } = limits;
   log.info(
-    {
-      event: 'start',
-      version,
-      file: configuration.fileName,
-      workers: limits.workers,
-      descriptors: edge.budget,
-    },
+    { event: 'start', version, file: configuration.fileName, workers, descriptors: edge.budget },
     `sluice ${version} starting`,
   );
-  const workers = createSupervisor({
+
+  supervisor = createSupervisor({
     sys,
     tables,
     log,
     spawn: spawnWorker,
     planFor: (worker) => edge.planFor(worker),
-    serve,
+    serve: (message, reply) => serve(names, verifier, message, reply),
     testFaults,
   });
-  supervisor = workers;
-
+  ending.emergency = () => (supervisor as Supervisor).stop(STOPPED);
+  const lifecycle = createLifecycle({
+    log,
+    supervisor,
+    drainMs: () => edge.configuration.timeouts.drainMs,
+    closeListeners: () => edge.closeListeners(),
+    announceEnd: () => notify.stopping(),
+    closeRest: async () => {
+      notify.close();
+      await api?.close();
+    },
+    over: () => ending.end(EXIT_OK),
+  });
+  const statusLine = () => `${edge.inbounds().length} inbounds, ${workers} workers`;
   const reloader = createReloader({
     fileName: configuration.fileName,
     edge,
     log,
-    isStopping: () => phase !== 'ready',
+    isStopping: () => lifecycle.phase !== 'ready',
     before: () => notify.reloading(),
     after: (result) => {
       log.level = edge.configuration.log.level;
-      notify.ready(
-        result.error === undefined ? statusLine() : 'the last reload was refused; nothing changed',
-      );
+      notify.ready(result.error === undefined ? statusLine() : 'the last reload was refused');
     },
   });
-  const context: ApiContext = {
-    version,
-    startedAtMs,
-    tables,
-    edge,
-    supervisor: workers,
-    names,
-    verifier,
-    reloader,
-    phase: () => phase,
-    testFaults,
-  };
+  process.on('SIGTERM', () => lifecycle.terminate());
+  process.on('SIGINT', () => lifecycle.interrupt());
+  process.on('SIGHUP', () => void reloader.reload('signal'));
 
-  function statusLine(): string {
-    return `listening on ${edge.inbounds().length} addresses with ${limits.workers} workers`;
-  }
-
-  let api: ApiServer | undefined;
   try {
     // The API's libraries load while the workers warm up.
     const loading = import('./api/server.ts');
-    await workers.start();
+    await supervisor.start();
     const { startApi } = await loading;
+    const phase = () => lifecycle.phase;
+    const parts = { tables, edge, supervisor, names, verifier, reloader };
+    const context = { version, startedAtMs, phase, testFaults, ...parts };
     api = await startApi(sys, configuration.admin, context, log);
   } catch (error) {
-    await workers.stop();
+    await supervisor.stop();
     edge.closeListeners();
     throw error;
   }
 
-  phase = 'ready';
   for (const { tag, type, listen } of edge.inbounds()) {
     log.info({ event: 'listening', inbound: tag, type, listen }, `${tag} (${type}) listens on ${listen}`);
   }
   const admin = { socket: configuration.admin.socketPath, listen: api.address ?? null };
   log.info({ event: 'ready', duration_ms: Date.now() - startedAtMs, admin }, 'ready');
   notify.ready(statusLine());
-  notify.watch(() => workers.states().every((state) => !state.stalled));
-  if (process.stderr.isTTY) {
-    process.stderr.write(`sluice is ready; try: sluice status --socket ${configuration.admin.socketPath}\n`);
-  }
+  const states = supervisor.states;
+  notify.watch(() => states().every((state) => !state.stalled));
+  if (process.stderr.isTTY)
+    process.stderr.write(`sluice is ready; try: sluice status --socket ${admin.socket}\n`);
+  lifecycle.ready();
+}
 
-  async function close(reason: number): Promise<void> {
-    phase = 'stopping';
-    await workers.stop(reason);
-    edge.closeListeners();
-    await api?.close();
-    notify.close();
-    log.info({ event: 'stopped' }, 'stopped');
-    end(EXIT_OK);
+/** What workers ask of the control thread. */
+function serve(
+  names: Names,
+  verifier: Verifier,
+  message: WorkerMessage,
+  reply: (answer: ControlMessage) => void,
+): void {
+  if (message.kind === 'resolve') {
+    const { slot, generation } = message;
+    names.resolve(message.name, message.ipVersion, (addresses, reason) => {
+      reply({ kind: 'resolved', slot, generation, addresses, reason });
+    });
+  } else if (message.kind === 'verify') {
+    const { slot, generation } = message;
+    verifier.verify(message, (reason) => reply({ kind: 'verified', slot, generation, reason }));
   }
-
-  async function drain(): Promise<void> {
-    phase = 'draining';
-    notify.stopping();
-    const { drainMs } = edge.configuration.timeouts;
-    log.info({ event: 'drain', timeout_ms: drainMs }, 'draining: no new connections');
-    await workers.beginDrain();
-    edge.closeListeners();
-    const isEmpty = await workers.drained(drainMs);
-    if (phase !== 'draining') return;
-    log.info(
-      { event: 'drain_over', complete: isEmpty },
-      isEmpty ? 'all connections ended' : 'drain timed out',
-    );
-    await close(DRAINED);
-  }
-
-  function stopNow(): void {
-    if (phase === 'stopping') return;
-    phase = 'stopping';
-    notify.stopping();
-    log.info({ event: 'stop' }, 'stopping now');
-    void close(STOPPED);
-  }
-
-  process.on('SIGTERM', () => {
-    if (phase === 'ready') void drain();
-    else stopNow();
-  });
-  process.on('SIGINT', stopNow);
-  process.on('SIGHUP', () => void reloader.reload('signal'));
-  return {
-    // Workers first: a process whose threads sleep in the kernel cannot exit.
-    emergency: () => void workers.stop(STOPPED).finally(() => end(EXIT_INTERNAL)),
-  };
 }
 
 function spawnWorker(start: WorkerStart): Worker {
@@ -273,6 +237,13 @@ function spawnWorker(start: WorkerStart): Worker {
     workerData: start,
     transferList: [start.port],
   });
+}
+
+/** Of every keyed hash of this process: nobody outside can aim at a bucket. */
+function randomKey(): Int32Array {
+  const bytes = new Uint8Array(16);
+  bytes.set(randomBytes(16));
+  return new Int32Array(bytes.buffer);
 }
 
 function tableLimits(configuration: Configuration): TableLimits {

@@ -14,6 +14,7 @@ const exitCode = await runProgram(process.argv.slice(2), {
   },
 });
 
-process.exitCode = exitCode;
+// Whoever reads us may stop early (`sluice status | head`); that is no fault of anybody.
+process.stdout.on('error', () => process.exit(exitCode));
 // Writes to a pipe are finished first: `sluice status | head` must not cut what it was asked for.
 process.stdout.write('', () => process.stderr.write('', () => process.exit(exitCode)));

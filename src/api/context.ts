@@ -2,13 +2,12 @@
 // Control thread.
 
 import type { Edge } from '../control/edge.ts';
+import type { Phase } from '../control/lifecycle.ts';
 import type { Names } from '../control/names.ts';
 import type { Reloader } from '../control/reload.ts';
 import type { Supervisor } from '../control/supervisor.ts';
 import type { Verifier } from '../control/verifier.ts';
 import type { Tables } from '../layout/tables.ts';
-
-export type DaemonPhase = 'starting' | 'ready' | 'draining' | 'stopping';
 
 export interface ApiContext {
   /** Of the program: `0.1.0`. */
@@ -21,7 +20,7 @@ export interface ApiContext {
   readonly names: Names;
   readonly verifier: Verifier;
   readonly reloader: Reloader;
-  readonly phase: () => DaemonPhase;
+  readonly phase: () => Phase;
   /** Whether the routes that break things on purpose exist. */
   readonly testFaults: boolean;
 }
