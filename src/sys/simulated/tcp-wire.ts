@@ -10,6 +10,7 @@ import { TCP_CLOSED } from './tcp-states.ts';
 
 const SEGMENT_BYTES_MAX = 16384;
 const FRAGMENT_BYTES_MAX = 200;
+const FRAGMENT_GAP_US_MAX = 200;
 
 /** When something sent now by `socket` arrives: never before what it sent earlier. */
 export function arrivalUs(socket: TcpSocket): number {
@@ -30,12 +31,13 @@ export function launch(socket: TcpSocket): void {
     const wanted = Math.min(unsent, SEGMENT_BYTES_MAX);
     // No silly windows: wait for room for a whole segment or half of the peer's buffer.
     if (window < wanted && window * 2 < peer.receiveCapacityBytes) break;
-    let length = Math.min(wanted, window);
-    if (random.chance(socket.process.faults.fragment)) {
-      length = 1 + random.below(Math.min(length, FRAGMENT_BYTES_MAX));
-    }
+    const fits = Math.min(wanted, window);
+    const fragmented = random.chance(socket.process.faults.fragment);
+    const length = fragmented ? 1 + random.below(Math.min(fits, FRAGMENT_BYTES_MAX)) : fits;
     stream.launchedAt += length;
     clock.at(arrivalUs(socket), () => arrive(socket, peer, length));
+    // What follows a fragment comes later, or the reader would never see it alone.
+    if (fragmented) socket.lastArrivalUs += random.below(FRAGMENT_GAP_US_MAX);
   }
   if (!socket.shutdownWrite || socket.finLaunched || stream.writtenAt !== stream.launchedAt) return;
   socket.finLaunched = true;
