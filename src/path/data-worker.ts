@@ -84,6 +84,8 @@ export class DataWorker {
   localAddresses = new Int32Array(0);
   /** A descriptor given up for a moment when the kernel has none left (listen.ts); -1 where that one is gone too. */
   spareFd = -1;
+  /** While it rehearses, mail stays where it is. */
+  warming = false;
   /** No more accepts; ends when the last connection has gone. */
   draining = false;
   /** The control thread was told that a draining worker is empty. */

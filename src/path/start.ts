@@ -23,7 +23,9 @@ export function startDataWorker(
   bounds: DataWorkerBounds,
 ): DataWorker {
   const w = new DataWorker(sys, tables, index, mailbox, bounds);
-  const path = createPath(w, () => readMail(w));
+  const path = createPath(w, () => {
+    if (!w.warming) readMail(w);
+  });
   w.reactor = new Reactor(sys, path, wakeFd, w.table.count, w.table.count);
   w.row.setWakeFd(index, wakeFd);
   w.row.setEpollFd(index, w.reactor.epollFd);

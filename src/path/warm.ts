@@ -11,7 +11,7 @@ import { SPARE_ROWS } from '../layout/tables.ts';
 import { AF_INET, SOCK_STREAM } from '../sys/constants.ts';
 import { MAPPED_WORD } from '../sys/socket-address.ts';
 import type { DataWorker } from './data-worker.ts';
-import { applyPlan } from './mail.ts';
+import { applyPlan, readMail } from './mail.ts';
 import { endAll } from './path.ts';
 import { turn } from './start.ts';
 
@@ -38,6 +38,7 @@ interface Listener {
 /** Runs the path. A machine where it can't be run (no loopback) is no error: the worker is just not warm. */
 export function warm(w: DataWorker): void {
   if (w.index >= SPARE_ROWS) return;
+  w.warming = true;
   const listeners = [listen(w), listen(w), listen(w)];
   const [origin, forward, socks] = listeners as [Listener, Listener, Listener];
   if (listeners.every(({ fd }) => fd >= 0)) {
@@ -60,6 +61,8 @@ export function warm(w: DataWorker): void {
   }
   for (const { fd } of listeners) if (fd >= 0) w.sys.close(fd);
   forget(w);
+  w.warming = false;
+  readMail(w);
 }
 
 interface Rehearsal {
