@@ -49,7 +49,7 @@ export function describeAddresses(current: () => Workbench): void {
       ['IPv4', AF_INET, SOCKADDR_IN_BYTES, [0, 0, MAPPED_WORD, LOOPBACK_V4]],
       ['IPv6', AF_INET6, SOCKADDR_IN6_BYTES, [0, 0, 0, 1]],
     ])('names both ends of an %s connection', (_, family, length, loopback) => {
-      const { sys, name, listenTcp, connectTcp, acceptFrom, own, poller } = current();
+      const { sys, name, listenTcp, connectTcp, own, poller } = current();
       const listener = listenTcp(family);
       const client = connectTcp(listener.port, family);
       const peer = new SocketAddress(sys);
@@ -62,7 +62,6 @@ export function describeAddresses(current: () => Workbench): void {
       expect([name.family, name.length, name.port]).toEqual([family, length, listener.port]);
       expect(portOf(server)).toBe(listener.port);
       expect(words(name)).toEqual(loopback);
-      expect(acceptFrom).toBeTypeOf('function');
     });
 
     it('writes no more of an address than there is room for, and says how long it is', () => {
@@ -72,7 +71,7 @@ export function describeAddresses(current: () => Workbench): void {
       name.length = 4;
       expect(sys.getsockname(client, name.address, name.lengthAddress)).toBe(0);
       expect(name.length).toBe(SOCKADDR_IN_BYTES);
-      expect(name.bytes[3]).not.toBe(undefined);
+      expect(name.port).toBeGreaterThan(0);
       expect([...name.bytes.subarray(4, 8)]).toEqual([0xaa, 0xaa, 0xaa, 0xaa]);
     });
 
@@ -118,7 +117,7 @@ export function describeAddresses(current: () => Workbench): void {
     });
 
     it('shares the connections of a port among its SO_REUSEPORT group', () => {
-      const { sys, connectTcp, own, shut } = current();
+      const { sys, connectTcp, acceptFrom, own, shut } = current();
       const first = bound(AF_INET, 0, [[SOL_SOCKET, SO_REUSEPORT]]);
       const port = portOf(first);
       expect(bound(AF_INET, port, [])).toBe(-EADDRINUSE);
@@ -137,7 +136,10 @@ export function describeAddresses(current: () => Workbench): void {
       expect((accepted[0] as number) + (accepted[1] as number)).toBeGreaterThanOrEqual(GROUP_CONNECTIONS - 1);
       expect(Math.min(...accepted)).toBeGreaterThan(GROUP_CONNECTIONS / 8);
       shut(first);
-      for (let count = 0; count < 8; count++) connectTcp(port);
+      for (let count = 0; count < 8; count++) {
+        connectTcp(port);
+        acceptFrom(second);
+      }
     });
 
     it('takes the port only when connecting with IP_BIND_ADDRESS_NO_PORT', () => {
