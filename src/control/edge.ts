@@ -64,7 +64,7 @@ export function createEdge(init: EdgeInit): Edge {
   const { sys, tables, address } = init;
   const workers = tables.shared.limits.workers;
   const planner = createPlanner();
-  const targets = createTargets(tables.targets);
+  const targets = createTargets(tables.targets, tables.shared.limits.targets);
   const identities = createIdentities(tables, targets);
   let inForce: Configuration | undefined;
   let version = 0;

@@ -64,9 +64,10 @@ interface CredentialEntry {
 
 export function createIdentities(tables: Tables, targets: Targets): Identities {
   const { services, credentials, userNames, serverNames } = tables;
+  const { limits } = tables.shared;
   const keys = deriveNameKeys(tables.shared.hashKey);
-  const rowPool = createIndexPool(services.count);
-  const credentialPool = createIndexPool(credentials.count);
+  const rowPool = createIndexPool(limits.services);
+  const credentialPool = createIndexPool(limits.credentials);
   const serviceEntries = new Map<string, ServiceEntry>();
   const credentialEntries = new Map<string, CredentialEntry>();
   const nameEntries = new Map<string, number>();
@@ -195,12 +196,8 @@ export function createIdentities(tables: Tables, targets: Targets): Identities {
       requireRoom('services', rows, rowPool.room);
       requireRoom('credentials', users, credentialPool.room);
       // New users are entered before the names of old ones leave.
-      requireRoom('user names', credentialEntries.size + users, tables.shared.limits.credentials);
-      requireRoom(
-        'server names',
-        Math.max(names, nameEntries.size + namesNew),
-        tables.shared.limits.serverNames,
-      );
+      requireRoom('user names', credentialEntries.size + users, limits.credentials);
+      requireRoom('server names', Math.max(names, nameEntries.size + namesNew), limits.serverNames);
     },
 
     apply(configuration, outboundIndex) {

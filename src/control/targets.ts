@@ -22,8 +22,9 @@ export interface Targets {
   settle(): void;
 }
 
-export function createTargets(table: TargetTable): Targets {
-  const pool = createIndexPool(table.count);
+/** @param count records that are ours; those behind them belong to the workers' warm-up */
+export function createTargets(table: TargetTable, count: number): Targets {
+  const pool = createIndexPool(count);
   const records = new Map<string, number>();
 
   return {

@@ -1,0 +1,169 @@
+import { describe, expect, it } from 'vitest';
+import { checkConfiguration } from '../config/check.ts';
+import type { Configuration } from '../config/configuration.ts';
+import {
+  deriveNameKeys,
+  hashText,
+  PASSWORD_KEY,
+  SERVER_NAME_KEY,
+  USER_NAME_KEY,
+  WILDCARD_NAME_KEY,
+} from '../layout/name-hash.ts';
+import { CREDENTIAL_HASHED, CREDENTIAL_PLAIN, SERVICE_ENABLED, TARGET_NAME } from '../layout/service.ts';
+import { attachTables, createTables } from '../layout/tables.ts';
+import { createIdentities } from './identities.ts';
+import { createTargets } from './targets.ts';
+
+const HASH = '$scrypt$ln=4,r=8,p=1$AAAAAAAAAAAAAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA';
+const key = Int32Array.of(1, 2, 3, 4);
+const keys = deriveNameKeys(key);
+
+function configured(services: string): Configuration {
+  const text = `inbounds: [{ tag: s, type: socks5, listen: '127.0.0.1:1080' }]\nservices: ${services}`;
+  const { configuration, mistakes } = checkConfiguration(text, '/tmp/edge.yaml');
+  if (configuration === undefined) throw new Error(JSON.stringify(mistakes));
+  return configuration;
+}
+
+function setUp() {
+  const limits = {
+    workers: 1,
+    slotsPerWorker: 1,
+    pipesPerWorker: 1,
+    services: 4,
+    credentials: 4,
+    serverNames: 4,
+    targets: 4,
+  };
+  const tables = attachTables(createTables(limits, key));
+  const targets = createTargets(tables.targets, limits.targets);
+  const identities = createIdentities(tables, targets);
+  const apply = (services: string) => {
+    const configuration = configured(services);
+    identities.check(configuration);
+    const wanted = configuration.services.flatMap(({ target }) => target ?? []);
+    targets.add(wanted);
+    const changes = identities.apply(configuration, () => 7);
+    targets.keepOnly(wanted);
+    return changes;
+  };
+  const settle = () => {
+    identities.settle();
+    targets.settle();
+  };
+  const user = (name: string) => tables.userNames.get(hashText(keys, USER_NAME_KEY, name), 0);
+  return { tables, identities, targets, apply, settle, user };
+}
+
+describe('identities', () => {
+  it('writes rows, credentials and names that lead to each other', () => {
+    const { tables, identities, apply, user } = setUp();
+    apply(`[{ name: a, outbound: direct, users: [{ username: u, password: p }, { username: h, password: '${HASH}' }],
+      server_names: [www.example.com, '*.example.org'], target: db.example:5432 }]`);
+    const row = identities.serviceRow('a');
+    expect(tables.services.generation(row) % 2).toBe(1);
+    expect(tables.services.flags(row)).toBe(SERVICE_ENABLED);
+    expect(tables.services.outbound(row)).toBe(7);
+
+    const plain = user('u');
+    expect(tables.credentials.generation(plain) % 2).toBe(1);
+    expect(tables.credentials.kind(plain)).toBe(CREDENTIAL_PLAIN);
+    expect(tables.credentials.proven(plain)).toBe(1);
+    expect([0, 1, 2, 3].map((k) => tables.credentials.proof(plain, k))).toEqual([
+      ...hashText(keys, PASSWORD_KEY, 'p'),
+    ]);
+    const hashed = user('h');
+    expect(tables.credentials.kind(hashed)).toBe(CREDENTIAL_HASHED);
+    expect(tables.credentials.proven(hashed)).toBe(0);
+    expect(identities.hashOf(hashed)?.costLog2).toBe(4);
+
+    expect(tables.serverNames.get(hashText(keys, SERVER_NAME_KEY, 'www.example.com'), 0)).toBe(row);
+    expect(tables.serverNames.get(hashText(keys, WILDCARD_NAME_KEY, 'example.org'), 0)).toBe(row);
+    expect(tables.serverNames.get(hashText(keys, SERVER_NAME_KEY, 'example.org'), 0)).toBe(-1);
+
+    const target = tables.services.target(row);
+    expect(tables.targets.kind(target)).toBe(TARGET_NAME);
+    expect(tables.targets.port(target)).toBe(5432);
+    const bytes = tables.targets.textBytes(target);
+    const words = Int32Array.from({ length: 4 }, (_, k) => tables.targets.text(target, k));
+    expect(Buffer.from(words.buffer).toString('utf8', 0, bytes)).toBe('db.example');
+  });
+
+  it('leaves what did not change where it was, and nothing else', () => {
+    const { tables, identities, apply, user, settle } = setUp();
+    apply(`[{ name: a, users: [{ username: u, password: p }] }, { name: b }]`);
+    settle();
+    const before = [identities.serviceRow('a'), user('u')] as const;
+    const generations = () => [
+      tables.services.generation(before[0]),
+      tables.credentials.generation(before[1]),
+    ];
+    const was = generations();
+    const changes = apply(
+      `[{ name: a, enabled: false, users: [{ username: u, password: p }] }, { name: c }]`,
+    );
+    expect([identities.serviceRow('a'), user('u')]).toEqual(before);
+    expect(generations()).toEqual(was);
+    expect(tables.services.flags(before[0])).toBe(0);
+    expect(changes).toMatchObject({
+      servicesAdded: ['c'],
+      servicesChanged: ['a'],
+      servicesRemoved: ['b'],
+      usersAdded: 0,
+      usersChanged: 0,
+      usersRemoved: 0,
+    });
+  });
+
+  it('gives a changed password another credential, and keeps the old index away until settled', () => {
+    const { tables, apply, user, settle } = setUp();
+    apply(`[{ name: a, users: [{ username: u, password: one }] }]`);
+    settle();
+    const first = user('u');
+    apply(`[{ name: a, users: [{ username: u, password: two }, { username: v, password: p }] }]`);
+    expect(user('u')).not.toBe(first);
+    expect(user('v')).not.toBe(first);
+    expect(tables.credentials.generation(first) % 2).toBe(0);
+    expect(tables.credentials.proven(first)).toBe(0);
+    settle();
+    apply(`[{ name: a, users: [{ username: u, password: two }, { username: w, password: p }] }]`);
+    expect(user('w')).toBe(first);
+    expect(tables.credentials.generation(first)).toBe(3);
+  });
+
+  it('moves a user to another service without touching the credential', () => {
+    const { tables, identities, apply, user } = setUp();
+    apply(`[{ name: a, users: [{ username: u, password: p }] }, { name: b }]`);
+    const credential = user('u');
+    apply(`[{ name: a }, { name: b, users: [{ username: u, password: p }] }]`);
+    expect(user('u')).toBe(credential);
+    expect(tables.credentials.generation(credential)).toBe(1);
+    expect(tables.credentials.service(credential)).toBe(identities.serviceRow('b'));
+  });
+
+  it('removes users, names and services, generation first to be even', () => {
+    const { tables, identities, apply, user, settle } = setUp();
+    apply(
+      `[{ name: a, users: [{ username: u, password: p }], server_names: [x.example], target: '10.0.0.1:1' }]`,
+    );
+    settle();
+    const row = identities.serviceRow('a');
+    const target = tables.services.target(row);
+    apply('[]');
+    expect(user('u')).toBe(-1);
+    expect(tables.serverNames.get(hashText(keys, SERVER_NAME_KEY, 'x.example'), 0)).toBe(-1);
+    expect(tables.services.generation(row)).toBe(2);
+    expect(tables.targets.generation(target)).toBe(2);
+    expect(() => identities.serviceRow('a')).toThrow(RangeError);
+  });
+
+  it('refuses what does not fit before it writes anything', () => {
+    const { tables, identities, apply } = setUp();
+    apply('[{ name: a }, { name: b }]');
+    const many = configured('[{ name: c }, { name: d }, { name: e }, { name: f }, { name: g }]');
+    expect(() => identities.check(many)).toThrow(
+      expect.objectContaining({ code: 'table_full', facts: { table: 'services', wanted: 5, room: 1 } }),
+    );
+    expect(tables.services.generation(3)).toBe(0);
+  });
+});

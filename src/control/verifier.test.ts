@@ -1,0 +1,117 @@
+import { describe, expect, it } from 'vitest';
+import { deriveNameKeys, hashText, PASSWORD_KEY } from '../layout/name-hash.ts';
+import { AUTH_BUSY, AUTH_FAILED } from '../layout/reasons.ts';
+import { credentialType } from '../layout/service.ts';
+import type { ScryptHash } from '../policy/scrypt-hash.ts';
+import { createVerifier } from './verifier.ts';
+
+const keys = deriveNameKeys(Int32Array.of(5, 6, 7, 8));
+const stored = {} as ScryptHash;
+
+/** A verifier whose computations end when the test says so. */
+function setUp() {
+  const credentials = credentialType.attach(new SharedArrayBuffer(credentialType.recordBytes * 2), 0, 2);
+  credentials.setGeneration(0, 1);
+  credentials.setGeneration(1, 1);
+  const computing: { password: string; judge: (isRight: boolean) => void; break: () => void }[] = [];
+  let nowMs = 1_000;
+  const verifier = createVerifier({
+    credentials,
+    keys,
+    hashOf: (credential) => (credential < 2 ? stored : undefined),
+    compute: (password) =>
+      new Promise((judge, reject) => {
+        computing.push({ password, judge, break: () => reject(new Error('no memory')) });
+      }),
+    now: () => nowMs,
+  });
+  const ask = (password: string, source = 's', credential = 0, credentialGeneration = 1) =>
+    new Promise<number>((done) => {
+      verifier.verify({ credential, credentialGeneration, password, source }, done);
+    });
+  const pass = (ms: number) => {
+    nowMs += ms;
+  };
+  return { credentials, verifier, computing, ask, pass };
+}
+
+describe('verifier', () => {
+  it('remembers a success where workers compare by themselves', async () => {
+    const { credentials, computing, ask } = setUp();
+    const answer = ask('right');
+    computing[0]?.judge(true);
+    expect(await answer).toBe(0);
+    expect(credentials.proven(0)).toBe(1);
+    expect([0, 1, 2, 3].map((k) => credentials.proof(0, k))).toEqual([
+      ...hashText(keys, PASSWORD_KEY, 'right'),
+    ]);
+    expect(await ask('right')).toBe(0);
+    expect(computing).toHaveLength(1);
+  });
+
+  it('computes once for all who ask the same at one time', async () => {
+    const { computing, ask } = setUp();
+    const answers = Array.from({ length: 50 }, () => ask('right'));
+    expect(computing).toHaveLength(1);
+    computing[0]?.judge(true);
+    expect(new Set(await Promise.all(answers))).toEqual(new Set([0]));
+  });
+
+  it('remembers a failure briefly', async () => {
+    const { computing, ask, pass } = setUp();
+    const answer = ask('wrong');
+    computing[0]?.judge(false);
+    expect(await answer).toBe(AUTH_FAILED);
+    expect(await ask('wrong', 'other')).toBe(AUTH_FAILED);
+    expect(computing).toHaveLength(1);
+    pass(5_001);
+    void ask('wrong');
+    expect(computing).toHaveLength(2);
+  });
+
+  it('writes nothing into a credential that has changed meanwhile', async () => {
+    const { credentials, computing, ask } = setUp();
+    const answer = ask('right');
+    credentials.setGeneration(0, 2);
+    computing[0]?.judge(true);
+    expect(await answer).toBe(AUTH_FAILED);
+    expect(credentials.proven(0)).toBe(0);
+    expect(await ask('right')).toBe(AUTH_FAILED);
+  });
+
+  it('stops computing for a source that fails often, and only for that one', async () => {
+    const { computing, ask, pass } = setUp();
+    for (let i = 0; i < 11; i++) {
+      const answer = ask(`guess ${i}`, 'bad');
+      computing[i]?.judge(false);
+      expect(await answer).toBe(AUTH_FAILED);
+    }
+    expect(await ask('one more', 'bad')).toBe(AUTH_FAILED);
+    expect(computing).toHaveLength(11);
+    void ask('one more', 'good');
+    expect(computing).toHaveLength(12);
+    pass(10_001);
+    void ask('yet another', 'bad', 1);
+    expect(computing).toHaveLength(13);
+  });
+
+  it('bounds what runs, what waits, and what one source may have waiting', async () => {
+    const { verifier, computing, ask } = setUp();
+    for (let i = 0; i < 8; i++) void ask(`p${i}`, 'one');
+    expect(await ask('p8', 'one')).toBe(AUTH_BUSY);
+    for (let i = 0; i < 250; i++) void ask(`q${i}`, `source ${i}`);
+    expect(computing).toHaveLength(2);
+    expect(verifier.statistics()).toMatchObject({ running: 2, queued: 256 });
+    expect(await ask('too much', 'last')).toBe(AUTH_BUSY);
+  });
+
+  it('takes a computation that broke for no judgement', async () => {
+    const { computing, ask } = setUp();
+    const answer = ask('right');
+    computing[0]?.break();
+    expect(await answer).toBe(AUTH_BUSY);
+    const again = ask('right');
+    computing[1]?.judge(true);
+    expect(await again).toBe(0);
+  });
+});
