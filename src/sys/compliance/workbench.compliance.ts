@@ -37,7 +37,7 @@ export const QUIET_MS = 5;
 export const SCRATCH_BYTES = 1 << 18;
 const EVENTS_MAX = 16;
 
-export interface Poller {
+interface Poller {
   readonly epollFd: number;
   /** The mask of the next event, or 0 when none comes within `timeoutMs`. */
   next(timeoutMs?: number): number;

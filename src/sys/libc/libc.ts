@@ -5,7 +5,7 @@
 // one that `addressOf` gave out (and pinned) or one of the scratch words here.
 
 import { chmodSync, lstatSync, unlinkSync } from 'node:fs';
-import { EINVAL, ENOTSOCK, SO_LINGER, SOL_SOCKET } from '../constants.ts';
+import { EINVAL, ENOTSOCK, MSG_NOSIGNAL, SO_LINGER, SOL_SOCKET, SPLICE_F_NONBLOCK } from '../constants.ts';
 import type { Sys } from '../sys.ts';
 import {
   accept4Call,
@@ -44,8 +44,6 @@ const EPOLL_CTL_DEL = 2;
 /** SOCK_NONBLOCK | SOCK_CLOEXEC; eventfd and pipe2 use the same two bits (O_NONBLOCK, O_CLOEXEC). */
 const NONBLOCK_CLOEXEC = 0x80800;
 const EPOLL_CLOEXEC = 0x80000;
-const MSG_NOSIGNAL = 0x4000;
-const SPLICE_F_NONBLOCK = 2;
 const SIOCOUTQ = 0x5411;
 const RLIMIT_NOFILE = 7;
 

@@ -33,7 +33,7 @@ export interface SimulatedNetworkInit {
   readonly receiveBytesMax?: number;
 }
 
-export interface SimulatedProcessInit {
+interface SimulatedProcessInit {
   /** Limit of the descriptor table, 0 to 2 included. Default 20,000. */
   readonly descriptorsMax?: number;
   readonly faults?: Partial<Faults>;
