@@ -9,8 +9,8 @@ import { parseArgs } from 'node:util';
 import { type Bench, openBench } from './bench.ts';
 import { ECHO } from './load/origin.ts';
 import { type Child, startChild } from './process/child.ts';
-import { freePort, waitForTimeWaitRoom, waitUntilAccepts } from './process/ports.ts';
-import { sluiceCommand, writeSluiceConfiguration } from './subjects/sluice.ts';
+import { waitForTimeWaitRoom } from './process/ports.ts';
+import { prepareSluice, sluiceCommand } from './subjects/sluice.ts';
 import { countCollections, TRACE_OPTIONS } from './trace-gc.ts';
 
 const WARMUP_SECONDS_MAX = 5;
@@ -46,9 +46,8 @@ async function load(bench: Bench, port: number, seconds: number, totals: Totals)
 
 /** @returns whether it held */
 async function run(bench: Bench, folder: string, seconds: number): Promise<boolean> {
-  const port = await freePort();
   const setting = { target: await bench.listen(ECHO), core: bench.cores.proxy, directory: folder };
-  const file = await writeSluiceConfiguration(setting, port);
+  const { port, file, isReady } = await prepareSluice(setting);
   const child: Child = startChild(bench.cores.proxy, sluiceCommand(TRACE_OPTIONS, file), {
     directory: folder,
   });
@@ -60,7 +59,7 @@ async function run(bench: Bench, folder: string, seconds: number): Promise<boole
   const totals: Totals = { roundTrips: 0, connections: 0, failures: 0 };
   let fromMs = 0;
   try {
-    await waitUntilAccepts(port, child);
+    await isReady(child);
     await load(bench, port, Math.min(WARMUP_SECONDS_MAX, seconds), { ...totals });
     fromMs = performance.now() - startMs;
     await load(bench, port, seconds, totals);

@@ -9,8 +9,8 @@ import type { Child } from './child.ts';
 const PORT_FIRST = 20_000;
 const PORT_COUNT = 12_000;
 const TRIES_MAX = 200;
-const ACCEPT_WAIT_MS = 15_000;
-const ACCEPT_LOOK_MS = 20;
+const START_WAIT_MS = 15_000;
+const START_LOOK_MS = 20;
 /** A closed connection holds its port for a minute. */
 const TIME_WAIT_MS = 62_000;
 
@@ -46,14 +46,31 @@ function accepts(port: number): Promise<boolean> {
 }
 
 /** Waits until `child` accepts on `port`. Throws, with what it said, where it ends or takes too long. */
-export async function waitUntilAccepts(port: number, child: Child): Promise<void> {
-  const deadline = performance.now() + ACCEPT_WAIT_MS;
-  while (!(await accepts(port))) {
+export function waitUntilAccepts(port: number, child: Child): Promise<void> {
+  return waitUntil(() => accepts(port), child);
+}
+
+/**
+ * Waits until `child` answers 200 at `url`: for a subject whose sockets listen before what is behind them is ready,
+ * accepting proves nothing.
+ */
+export function waitUntilReady(url: string, child: Child): Promise<void> {
+  const asks = (): Promise<boolean> =>
+    fetch(url).then(
+      (response) => response.ok,
+      () => false,
+    );
+  return waitUntil(asks, child);
+}
+
+async function waitUntil(isReady: () => Promise<boolean>, child: Child): Promise<void> {
+  const deadline = performance.now() + START_WAIT_MS;
+  while (!(await isReady())) {
     const ended = child.process.exitCode !== null || child.process.signalCode !== null || child.pid < 0;
     if (ended || performance.now() > deadline) {
-      throw new Error(`${ended ? 'ended' : 'does not accept'} at start: ${child.output().trim()}`);
+      throw new Error(`${ended ? 'ended' : 'is not ready'} at start: ${child.output().trim()}`);
     }
-    await delay(ACCEPT_LOOK_MS);
+    await delay(START_LOOK_MS);
   }
 }
 

@@ -3,18 +3,27 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { CHECKOUT } from '../checkout.ts';
-import { freePort } from '../process/ports.ts';
+import type { Child } from '../process/child.ts';
+import { freePort, waitUntilReady } from '../process/ports.ts';
 import { startProxy } from './start.ts';
 import type { Setting, Subject } from './subject.ts';
 
 const MAIN = join(CHECKOUT, 'dist/src/main.js');
 
-/** Writes a configuration that forwards `port` to the setting's target. @returns its path */
-export async function writeSluiceConfiguration(setting: Setting, port: number): Promise<string> {
+interface Prepared {
+  readonly port: number;
+  readonly file: string;
+  readonly isReady: (child: Child) => Promise<void>;
+}
+
+/** Writes a configuration that forwards a free port to the setting's target. */
+export async function prepareSluice(setting: Setting): Promise<Prepared> {
+  const port = await freePort();
+  const adminPort = await freePort();
   const file = join(setting.directory, 'sluice.json');
   const configuration = {
     workers: 1,
-    admin: { listen: `127.0.0.1:${await freePort()}`, token_file: join(setting.directory, 'admin.token') },
+    admin: { listen: `127.0.0.1:${adminPort}`, token_file: join(setting.directory, 'admin.token') },
     store: join(setting.directory, 'sluice.db'),
     timeouts: { idle: '1h' },
     inbounds: [
@@ -23,7 +32,7 @@ export async function writeSluiceConfiguration(setting: Setting, port: number): 
     outbounds: [{ tag: 'direct', type: 'direct', allow_destinations: ['127.0.0.0/8'] }],
   };
   writeFileSync(file, JSON.stringify(configuration, null, 2));
-  return file;
+  return { port, file, isReady: (child) => waitUntilReady(`http://127.0.0.1:${adminPort}/readyz`, child) };
 }
 
 /** The command that runs it from `file`, with options for Node before it. */
@@ -39,8 +48,7 @@ export const sluice: Subject = {
     return `Sluice ${manifest.version}`;
   },
   async start(setting) {
-    const port = await freePort();
-    const file = await writeSluiceConfiguration(setting, port);
-    return startProxy(setting, port, [join(CHECKOUT, 'bin/sluice'), 'run', '-c', file]);
+    const { port, file, isReady } = await prepareSluice(setting);
+    return startProxy(setting, port, [join(CHECKOUT, 'bin/sluice'), 'run', '-c', file], isReady);
   },
 };
