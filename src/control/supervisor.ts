@@ -25,7 +25,7 @@ const APPLY_TIMEOUT_MS = 10_000;
 /** For closing its listeners: a worker looks into its mailbox once a second at the latest. */
 const DRAIN_BEGIN_TIMEOUT_MS = 5_000;
 const STOP_TIMEOUT_MS = 5_000;
-const TERMINATE_TIMEOUT_MS = 2_000;
+const TERMINATE_TIMEOUT_MS = 5_000;
 const RESTART_DELAY_FIRST_MS = 100;
 const RESTART_DELAY_MAX_MS = 5_000;
 /** A worker that lived this long has recovered: its next death is a first one again. */
@@ -110,6 +110,8 @@ export function createSupervisor(init: SupervisorInit): Supervisor {
   const { sys, tables, log } = init;
   const hurry = init.hurry ?? 1;
   const members = openMembers(sys, tables.shared.limits.workers);
+  /** A worker that cannot even start is a reason not to run, not one to try again. */
+  let hasStarted = false;
   let ending = false;
   let stopping: Promise<void> | undefined;
   const heartbeat = setInterval(() => members.forEach(observe), 1_000);
@@ -185,14 +187,14 @@ export function createSupervisor(init: SupervisorInit): Supervisor {
     }
     member.deaths++;
     member.deathsInRow = lived > HEALTHY_AFTER_MS ? 1 : member.deathsInRow + 1;
-    const delayMs = ending ? -1 : restartDelayMs(member.deathsInRow) / hurry;
+    const isReplaced = hasStarted && !ending;
+    const delayMs = isReplaced ? restartDelayMs(member.deathsInRow) / hurry : undefined;
     log.error(
       { event: 'worker_died', worker, exit_code: code, err: cause, ...remains, restart_in_ms: delayMs },
-      ending ? 'worker died while draining' : 'worker died; it will be replaced',
+      isReplaced ? 'worker died; it will be replaced' : 'worker died',
     );
     member.phase = ending ? 'gone' : 'absent';
-    if (ending) return;
-    member.restart = setTimeout(() => spawn(member), delayMs);
+    if (isReplaced) member.restart = setTimeout(() => spawn(member), delayMs);
   }
 
   async function stopMembers(reason: number): Promise<void> {
@@ -227,7 +229,10 @@ export function createSupervisor(init: SupervisorInit): Supervisor {
         members.every((member) => member.phase === 'running') || members.some((member) => member.deaths > 0);
       await pollUntil(isSettled, READY_TIMEOUT_MS / hurry);
       const late = members.find((member) => member.phase !== 'running' || member.deaths > 0);
-      if (late === undefined) return;
+      if (late === undefined) {
+        hasStarted = true;
+        return;
+      }
       const cause = late.cause;
       await this.stop();
       const why =

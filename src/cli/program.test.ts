@@ -1,0 +1,147 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { Server } from 'node:http';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { runProgram } from './program.ts';
+
+let directory = '';
+let server: Server | undefined;
+let printed = '';
+let complained = '';
+const previous = process.env['SLUICE_SOCKET'];
+
+beforeEach(() => {
+  directory = mkdtempSync(join(tmpdir(), 'sluice-cli-'));
+  printed = '';
+  complained = '';
+  vi.spyOn(process.stdout, 'write').mockImplementation((text) => {
+    printed += String(text);
+    return true;
+  });
+  vi.spyOn(process.stderr, 'write').mockImplementation((text) => {
+    complained += String(text);
+    return true;
+  });
+});
+afterEach(async () => {
+  vi.restoreAllMocks();
+  if (previous === undefined) delete process.env['SLUICE_SOCKET'];
+  else process.env['SLUICE_SOCKET'] = previous;
+  if (server !== undefined) await new Promise((closed) => server?.close(closed));
+  server = undefined;
+  rmSync(directory, { recursive: true });
+});
+
+const run = (...words: string[]) => runProgram(words, { version: '1.2.3', run: async () => 42 });
+
+/** A daemon that answers everything alike. @returns its socket */
+async function answering(status: number, body: unknown, name = 'sluice.sock'): Promise<string> {
+  const path = join(directory, name);
+  server = createServer((_request, response) => {
+    response.writeHead(status, { connection: 'close' }).end(JSON.stringify(body));
+  });
+  await new Promise<void>((listening) => server?.listen(path, listening));
+  return path;
+}
+
+function file(text: string): string {
+  const fileName = join(directory, 'edge.yaml');
+  writeFileSync(fileName, text);
+  return fileName;
+}
+
+const GOOD = 'inbounds: [{ tag: s, type: http, listen: "127.0.0.1:0" }]\n';
+
+describe('command line', () => {
+  it('answers mistakes in usage with 2, help and version with 0', async () => {
+    expect(await run('frobnicate')).toBe(2);
+    expect(await run('run')).toBe(2);
+    expect(await run('check')).toBe(2);
+    expect(await run('completion', 'tcsh')).toBe(2);
+    expect(await run('status', '--nonsense')).toBe(2);
+    expect(await run('--help')).toBe(0);
+    expect(printed).toContain('Exit codes:');
+    expect(await run('--version')).toBe(0);
+    expect(printed).toContain('1.2.3');
+  });
+
+  it('passes on how the daemon ended', async () => {
+    expect(await run('run', '-c', 'x.yaml')).toBe(42);
+  });
+
+  it('checks a file, by argument or option', async () => {
+    expect(await run('check', file(GOOD))).toBe(0);
+    expect(await run('check', '-c', file(GOOD))).toBe(0);
+    expect(await run('check', file('bogus: 1\n'))).toBe(1);
+    expect(complained).toContain('edge.yaml:1:1 bogus: unknown key');
+    printed = '';
+    expect(await run('check', '--json', file('bogus: 1\n'))).toBe(1);
+    expect(JSON.parse(printed)).toMatchObject({ ok: false, mistakes: expect.arrayContaining([]) });
+    expect(await run('check', join(directory, 'missing.yaml'))).toBe(1);
+  });
+
+  it('says 69 where no daemon answers, and what to do', async () => {
+    expect(await run('status', '--socket', join(directory, 'none.sock'))).toBe(69);
+    expect(complained).toContain('there is no such socket');
+    expect(complained).toContain('--socket');
+  });
+
+  it('finds the daemon by option, configuration and environment', async () => {
+    const socket = await answering(200, { hello: 'daemon' });
+    expect(await run('status', '--json', '--socket', socket)).toBe(0);
+    expect(JSON.parse(printed)).toEqual({ hello: 'daemon' });
+    expect(await run('status', '--json', '-c', file(GOOD))).toBe(0);
+    process.env['SLUICE_SOCKET'] = socket;
+    expect(await run('status', '--json')).toBe(0);
+    process.env['SLUICE_SOCKET'] = join(directory, 'none.sock');
+    expect(await run('status', '--json')).toBe(69);
+  });
+
+  it('prints the mistakes of a refused reload', async () => {
+    const mistakes = [
+      { path: 'bogus', line: 3, column: 1, found: 'x', expected: 'y', message: 'unknown key' },
+    ];
+    const socket = await answering(422, { detail: 'has a mistake', fileName: 'edge.yaml', mistakes });
+    expect(await run('reload', '--socket', socket)).toBe(1);
+    expect(complained).toContain('edge.yaml:3:1 bogus: unknown key\n');
+    expect(complained).toContain('nothing has changed');
+  });
+
+  it('prints what a reload changed', async () => {
+    const none = { added: [], changed: [], removed: [] };
+    const socket = await answering(200, {
+      plan: 4,
+      duration_ms: 7,
+      inbounds: { ...none, added: ['web', 'pg'] },
+      outbounds: none,
+      services: { ...none, removed: ['old'] },
+      users: { added: 2, changed: 0, removed: 0 },
+      server_names: { added: 0, removed: 0 },
+      restart_needed: ['workers'],
+      warnings: [],
+    });
+    expect(await run('reload', '--socket', socket)).toBe(0);
+    expect(printed).toBe(
+      'plan 4 in force after 7 ms\n  inbounds added: web, pg\n  services removed: old\n  users added: 2\n' +
+        '  waits for a restart: workers\n',
+    );
+  });
+
+  it('completes every command in every shell', async () => {
+    for (const shell of ['bash', 'zsh', 'fish']) {
+      printed = '';
+      expect(await run('completion', shell)).toBe(0);
+      for (const command of ['run', 'check', 'reload', 'status', 'schema', 'completion']) {
+        expect(printed).toContain(command);
+      }
+      expect(printed).toContain(shell === 'fish' ? '-l socket' : '--socket');
+    }
+  });
+
+  it('prints a schema that is JSON', async () => {
+    expect(await run('schema')).toBe(0);
+    expect(JSON.parse(printed)).toHaveProperty('properties.inbounds');
+  });
+});

@@ -1,0 +1,98 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { Configuration } from '../config/configuration.ts';
+import type { Changes, Edge } from './edge.ts';
+import { createReloader, readConfiguration } from './reload.ts';
+
+let directory = '';
+beforeEach(() => {
+  directory = mkdtempSync(join(tmpdir(), 'sluice-reload-'));
+});
+afterEach(() => rmSync(directory, { recursive: true }));
+
+const GOOD = 'inbounds: [{ tag: s, type: socks5, listen: "127.0.0.1:0" }]\n';
+
+async function setUp() {
+  const fileName = join(directory, 'edge.yaml');
+  writeFileSync(fileName, GOOD);
+  const applied: Configuration[] = [];
+  const waiting: (() => void)[] = [];
+  let { configuration } = await readConfiguration(fileName);
+  const edge = {
+    version: 1,
+    get configuration() {
+      return configuration;
+    },
+    apply: (next: Configuration) =>
+      new Promise<Changes>((resolve) => {
+        applied.push(next);
+        waiting.push(() => {
+          configuration = next;
+          resolve({} as Changes);
+        });
+      }),
+  } as unknown as Edge;
+  const order: string[] = [];
+  let isStopping = false;
+  const reloader = createReloader({
+    fileName,
+    edge,
+    log: { info: () => {}, warn: () => {}, error: () => {} },
+    isStopping: () => isStopping,
+    before: () => order.push('before'),
+    after: () => order.push('after'),
+  });
+  const stop = () => {
+    isStopping = true;
+  };
+  const release = async () => {
+    while (waiting.length === 0) await new Promise((resolve) => setImmediate(resolve));
+    waiting.shift()?.();
+  };
+  return { fileName, applied, reloader, order, stop, release };
+}
+
+describe('reload', () => {
+  it('runs one at a time, and once more for all who asked meanwhile', async () => {
+    const { applied, reloader, order, release } = await setUp();
+    const first = reloader.reload('signal');
+    const others = [reloader.reload('api'), reloader.reload('signal')];
+    await release();
+    expect((await first).error).toBeUndefined();
+    await release();
+    const [second, third] = await Promise.all(others);
+    expect(second).toBe(third);
+    expect(applied).toHaveLength(2);
+    expect(order).toEqual(['before', 'after', 'before', 'after']);
+  });
+
+  it('changes nothing for a file with mistakes, and lists them all', async () => {
+    const { fileName, applied, reloader } = await setUp();
+    writeFileSync(fileName, 'bogus: 1\ninbounds: [{ tag: s, type: socks9, listen: "127.0.0.1:0" }]\n');
+    const { error } = await reloader.reload('api');
+    expect(error?.code).toBe('configuration_invalid');
+    const { mistakes } = error?.facts as { mistakes: { path: string }[] };
+    expect(mistakes.map((mistake) => mistake.path)).toEqual(['bogus', 'inbounds[0].type']);
+    expect(applied).toEqual([]);
+    expect(reloader.last()?.error).toBe(error);
+    rmSync(fileName);
+    expect((await reloader.reload('api')).error?.code).toBe('configuration_unreadable');
+  });
+
+  it('names what waits for a restart', async () => {
+    const { fileName, reloader, release } = await setUp();
+    writeFileSync(fileName, `${GOOD}workers: 7\nstore: ./other.db\n`);
+    const reloading = reloader.reload('api');
+    await release();
+    expect((await reloading).restartNeeded).toEqual(['workers', 'store']);
+  });
+
+  it('refuses while the daemon is about to end', async () => {
+    const { reloader, stop, applied } = await setUp();
+    stop();
+    expect((await reloader.reload('signal')).error?.code).toBe('stopping');
+    expect(applied).toEqual([]);
+  });
+});
