@@ -1,6 +1,7 @@
 // Socket addresses against what node:net says of the same text, and against themselves.
 
 import { connect, createServer, isIPv6, SocketAddress as NodeAddress } from 'node:net';
+import type { Socket } from 'node:net';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { AF_INET, AF_INET6, AF_UNIX } from './constants.ts';
@@ -95,9 +96,7 @@ describe('SocketAddress', () => {
     const server = createServer();
     await new Promise<void>((resolve) => server.listen(0, host, resolve));
     const client = connect((server.address() as { port: number }).port, host);
-    const accepted = await new Promise<import('node:net').Socket>((resolve) =>
-      server.once('connection', resolve),
-    );
+    const accepted = await new Promise<Socket>((resolve) => server.once('connection', resolve));
     const fd = (accepted as unknown as { _handle: { fd: number } })._handle.fd;
     const address = new SocketAddress(sys);
     expect(sys.getpeername(fd, address.address, address.lengthAddress)).toBe(0);
