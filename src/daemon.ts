@@ -178,6 +178,7 @@ async function start(
     before: () => notify.reloading(),
     after: (result) => {
       log.level = edge.configuration.log.level;
+      if (lifecycle.phase !== 'ready') return;
       notify.ready(result.error === undefined ? statusLine() : 'the last reload was refused');
     },
   });

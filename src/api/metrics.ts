@@ -19,7 +19,7 @@ export function metricsRoute(app: FastifyInstance, context: ApiContext): void {
   );
 }
 
-export function metricsText(context: ApiContext): string {
+function metricsText(context: ApiContext): string {
   const status = readStatus(context);
   const each = (field: 'connections' | 'accepted' | 'accept_exhausted' | 'deaths' | 'pipes_open'): Sample[] =>
     status.workers.map((worker) => [{ worker: String(worker.worker) }, worker[field]]);

@@ -43,7 +43,7 @@ export async function ask(method: 'GET' | 'POST', path: string, options: DaemonO
   }
 }
 
-export function findSocket(options: DaemonOptions): string {
+function findSocket(options: DaemonOptions): string {
   if (options.socket !== undefined) return resolve(options.socket);
   if (options.config !== undefined) return socketOf(options.config);
   return resolve(process.env['SLUICE_SOCKET'] ?? DEFAULT_SOCKET);

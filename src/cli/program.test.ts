@@ -99,6 +99,49 @@ describe('command line', () => {
     expect(await run('status', '--json')).toBe(69);
   });
 
+  it('prints what the daemon does', async () => {
+    const socket = await answering(200, {
+      version: '1.2.3',
+      pid: 7,
+      phase: 'ready',
+      uptime_ms: 61_000,
+      configuration: '/etc/edge.yaml',
+      plan: 3,
+      services: 2,
+      totals: { connections: 5, accepted: 9, bytes_up: 1_500, bytes_down: 0 },
+      descriptors: { limit: 100, reserved: 20, max: 80, used: 10 },
+      last_reload: {
+        at: '2026-01-01T00:00:00Z',
+        trigger: 'api',
+        ok: false,
+        error: 'bad',
+        restart_needed: ['workers'],
+      },
+      inbounds: [{ tag: 'web', type: 'http', listen: '127.0.0.1:8080' }],
+      workers: [
+        {
+          worker: 0,
+          life: 'ready',
+          stalled: true,
+          connections: 5,
+          accepted: 9,
+          bytes_up: 0,
+          bytes_down: 0,
+          deaths: 1,
+        },
+      ],
+      ended: { idle_timeout: 1, finished: 3 },
+    });
+    expect(await run('status', '--socket', socket)).toBe(0);
+    expect(printed).toContain('1.2.3, ready, pid 7, up 1m 1s\n');
+    expect(printed).toContain('1.5 kB up, 0 B down\n');
+    expect(printed).toContain('refused: bad\n');
+    expect(printed).toMatch(/^restart needed +workers$/m);
+    expect(printed).toMatch(/^web +http +127\.0\.0\.1:8080$/m);
+    expect(printed).toMatch(/^ +0 +stalled +5 +9 /m);
+    expect(printed.indexOf('finished')).toBeLessThan(printed.indexOf('idle_timeout'));
+  });
+
   it('prints the mistakes of a refused reload', async () => {
     const mistakes = [
       { path: 'bogus', line: 3, column: 1, found: 'x', expected: 'y', message: 'unknown key' },

@@ -20,7 +20,7 @@ export async function reloadCommand(options: DaemonOptions & { readonly json?: b
   return isDone ? EXIT_OK : EXIT_REFUSED;
 }
 
-export function formatReloaded(reloaded: Reloaded): string {
+function formatReloaded(reloaded: Reloaded): string {
   const lines: string[] = [];
   for (const kind of ['inbounds', 'outbounds', 'services'] as const) {
     for (const change of ['added', 'changed', 'removed'] as const) {
@@ -53,5 +53,8 @@ function shortened(names: readonly string[]): string {
 function formatRefusal(problem: Problem): string {
   const { mistakes, fileName } = problem as Problem & { mistakes?: Mistake[]; fileName?: string };
   const details = mistakes === undefined ? '' : formatMistakes(mistakes, fileName ?? '');
-  return `${details}sluice: reload refused, nothing has changed: ${problem.detail}\n`;
+  // Only then has something changed: the file is in force, but a worker has not said so.
+  const verdict =
+    problem.code === 'plan_not_applied' ? 'reload incomplete' : 'reload refused, nothing has changed';
+  return `${details}sluice: ${verdict}: ${problem.detail}\n`;
 }

@@ -16,7 +16,7 @@ export async function statusCommand(options: DaemonOptions & { readonly json?: b
   return EXIT_OK;
 }
 
-export function formatStatus(status: Status): string {
+function formatStatus(status: Status): string {
   const { totals, descriptors, last_reload: reload } = status;
   const facts = [
     ['sluice', `${status.version}, ${status.phase}, pid ${status.pid}, up ${formatAge(status.uptime_ms)}`],

@@ -57,11 +57,6 @@ export class SluiceError<C extends SluiceErrorCode = SluiceErrorCode> extends Er
   }
 }
 
-/** Whether `error` is a SluiceError of this code; then its facts have that code's type. */
-export function isSluiceError<C extends SluiceErrorCode>(error: unknown, code: C): error is SluiceError<C> {
-  return error instanceof SluiceError && error.code === code;
-}
-
 /** `address already in use (EADDRINUSE)`. @param errno negative, as Sys answers it */
 export function errnoText(errno: number): string {
   const [name, text] = getSystemErrorMap().get(errno) ?? [`errno ${-errno}`, 'unknown error'];

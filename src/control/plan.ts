@@ -38,7 +38,7 @@ import type { IndexPool } from './index-pool.ts';
 import type { Listener } from './listeners.ts';
 
 /** Inbounds, and outbounds, of one configuration. */
-export const PLAN_OBJECTS_MAX = 1024;
+const PLAN_OBJECTS_MAX = 1024;
 
 /** What of one kind of object a new configuration changed. */
 export interface TagChanges {

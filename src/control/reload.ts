@@ -38,7 +38,7 @@ export interface ReloaderInit {
   readonly fileName: string;
   readonly edge: Edge;
   readonly log: Log;
-  /** Whether the daemon is about to end: then nothing is reloaded. */
+  /** Whether the daemon is about to end, or has not started yet: then nothing is reloaded. */
   readonly isStopping: () => boolean;
   readonly before: () => void;
   readonly after: (result: ReloadResult) => void;
@@ -69,13 +69,14 @@ export function createReloader(init: ReloaderInit): Reloader {
 
   async function reloadNow(trigger: ReloadTrigger): Promise<ReloadResult> {
     const startedMs = performance.now();
-    init.before();
     let changes: Changes | undefined;
     let warnings: readonly Mistake[] = [];
     let restartNeeded: readonly string[] = [];
     let error: SluiceError | undefined;
+    const isRefused = init.isStopping();
     try {
-      if (init.isStopping()) throw new SluiceError('stopping', 'the daemon is about to end', {});
+      if (isRefused) throw new SluiceError('stopping', 'the daemon is starting or about to end', {});
+      init.before();
       const checked = await readConfiguration(fileName);
       warnings = checked.warnings;
       restartNeeded = needsRestart(edge.configuration, checked.configuration);
@@ -88,7 +89,7 @@ export function createReloader(init: ReloaderInit): Reloader {
     const atMs = Date.now();
     last = { trigger, atMs, durationMs, version: edge.version, changes, warnings, restartNeeded, error };
     report(log, last);
-    init.after(last);
+    if (!isRefused) init.after(last);
     return last;
   }
 
@@ -121,14 +122,42 @@ function needsRestart(before: Configuration, after: Configuration): string[] {
 }
 
 function report(log: Log, result: ReloadResult): void {
-  const { trigger, version, durationMs, changes, restartNeeded, error } = result;
+  const { trigger, version, durationMs, changes, warnings, restartNeeded, error } = result;
+  for (const { path, line, message } of warnings) {
+    log.warn({ event: 'configuration_warning', path, line }, message);
+  }
   if (error !== undefined) {
-    const mistakes = 'mistakes' in error.facts ? error.facts.mistakes : undefined;
-    const facts = { event: 'reload_refused', trigger, version, code: error.code, mistakes };
-    log.error(facts, `reload changed nothing: ${error.message}`);
+    const mistakes = 'mistakes' in error.facts ? error.facts.mistakes.slice(0, LOGGED_MAX) : undefined;
+    const facts = { event: 'reload_failed', trigger, version, code: error.code, mistakes };
+    const what = error.code === 'plan_not_applied' ? 'reload incomplete' : 'reload changed nothing';
+    log.error(facts, `${what}: ${error.message}`);
     return;
   }
-  const facts = { event: 'reloaded', trigger, version, duration_ms: durationMs, changes };
+  const facts = {
+    event: 'reloaded',
+    trigger,
+    version,
+    duration_ms: durationMs,
+    inbounds: shortened(changes?.inbounds),
+    outbounds: shortened(changes?.outbounds),
+    identities: shortened(changes?.identities),
+  };
   if (restartNeeded.length === 0) log.info(facts, 'configuration reloaded');
   else log.warn({ ...facts, restart_needed: restartNeeded }, `reloaded, but restart for: ${restartNeeded}`);
+}
+
+/** Names in one line of the log; the API's answer has them all. */
+const LOGGED_MAX = 50;
+
+/** What did change, at a length that a log can bear. */
+function shortened(changes: object | undefined): Record<string, unknown> {
+  const short: Record<string, unknown> = {};
+  for (const [what, changed] of Object.entries(changes ?? {}) as [string, readonly string[] | number][]) {
+    if (typeof changed === 'number') {
+      if (changed > 0) short[what] = changed;
+    } else if (changed.length > 0) {
+      short[what] = changed.length <= LOGGED_MAX ? changed : [...changed.slice(0, LOGGED_MAX), '...'];
+    }
+  }
+  return short;
 }

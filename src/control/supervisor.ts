@@ -228,7 +228,8 @@ export function createSupervisor(init: SupervisorInit): Supervisor {
       const isSettled = () =>
         members.every((member) => member.phase === 'running') || members.some((member) => member.deaths > 0);
       await pollUntil(isSettled, READY_TIMEOUT_MS / hurry);
-      const late = members.find((member) => member.phase !== 'running' || member.deaths > 0);
+      const dead = members.find((member) => member.deaths > 0);
+      const late = dead ?? members.find((member) => member.phase !== 'running');
       if (late === undefined) {
         hasStarted = true;
         return;

@@ -95,6 +95,16 @@ describe('verifier', () => {
     expect(computing).toHaveLength(13);
   });
 
+  it('counts an IPv6 client by its /64', async () => {
+    const { computing, ask } = setUp();
+    for (let i = 0; i < 8; i++) void ask(`p${i}`, `2001:db8::${i}`);
+    expect(await ask('p8', '2001:db8::ffff')).toBe(AUTH_BUSY);
+    void ask('p8', '2001:db8:0:1::1');
+    computing[0]?.judge(false);
+    computing[1]?.judge(false);
+    await expect.poll(() => computing.length).toBe(4);
+  });
+
   it('bounds what runs, what waits, and what one source may have waiting', async () => {
     const { verifier, computing, ask } = setUp();
     for (let i = 0; i < 8; i++) void ask(`p${i}`, 'one');

@@ -11,9 +11,11 @@
 // same address. Control thread only.
 
 import { LRUCache } from 'lru-cache';
+import { parseIp } from '../layout/ip-address.ts';
 import { hashText, PASSWORD_KEY } from '../layout/name-hash.ts';
 import { AUTH_BUSY, AUTH_FAILED } from '../layout/reasons.ts';
 import type { CredentialTable } from '../layout/service.ts';
+import { MAPPED_WORD } from '../sys/socket-address.ts';
 import { verifyScryptHash } from '../policy/scrypt-hash.ts';
 import type { ScryptHash } from '../policy/scrypt-hash.ts';
 
@@ -30,6 +32,7 @@ export interface VerifyRequest {
   readonly credential: number;
   readonly credentialGeneration: number;
   readonly password: string;
+  /** Address of the client, as text. */
   readonly source: string;
 }
 
@@ -117,7 +120,7 @@ export function createVerifier(init: VerifierInit): Verifier {
 
   function settle(question: Question, reason: number): void {
     questions.delete(question.key);
-    addPending(question.request.source, -1);
+    addPending(sourceKey(question.request.source), -1);
     const { credential, credentialGeneration } = question.request;
     if (reason === 0) remember(question);
     else if (reason === AUTH_FAILED) failures.set(question.key, true);
@@ -154,7 +157,8 @@ export function createVerifier(init: VerifierInit): Verifier {
   return {
     verify(request, answer) {
       counts.asked++;
-      const { credential, credentialGeneration, password, source } = request;
+      const { credential, credentialGeneration, password } = request;
+      const source = sourceKey(request.source);
       const stored = hashOf(credential);
       if (stored === undefined || credentials.generation(credential) !== credentialGeneration) {
         counts.wrong++;
@@ -197,6 +201,13 @@ export function createVerifier(init: VerifierInit): Verifier {
     },
     statistics: () => ({ ...counts, running, queued: queue.length }),
   };
+}
+
+/** IPv6 counts by /64: whoever has one such address has them all. */
+function sourceKey(source: string): string {
+  const words = parseIp(source);
+  if (words === undefined || (words[0] === 0 && words[1] === 0 && words[2] === MAPPED_WORD)) return source;
+  return `${words[0]}.${words[1]}`;
 }
 
 /** Somebody else's question about the same password may have been answered while this one was on its way. */
