@@ -25,7 +25,7 @@ export function fullScale(seconds: number): Scale {
     warmupMs: 1000,
     measureMs: seconds * 1000,
     connections: 100,
-    warmupConnections: 2000,
+    warmupConnections: 6000,
     measuredConnections: 10_000,
     heldFew: 1000,
     heldMany: 8000,
