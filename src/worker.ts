@@ -2,23 +2,13 @@
 // until it is told to stop. An exception ends the thread, and nothing else: the supervisor replaces it.
 
 import { workerData } from 'node:worker_threads';
-import type { MessagePort } from 'node:worker_threads';
-import type { ControlMessage, WorkerMessage } from './layout/messages.ts';
+import type { ControlMessage, WorkerMessage, WorkerStart } from './layout/messages.ts';
 import { attachTables } from './layout/tables.ts';
-import type { SharedTables } from './layout/tables.ts';
 import { WORKER_READY, WORKER_STOPPED } from './layout/worker.ts';
 import { closeDataWorker, DEFAULT_BOUNDS, startDataWorker, turn } from './path/start.ts';
 import { warm } from './path/warm.ts';
 import { portMailbox } from './reactor/mailbox.ts';
 import { createLibc } from './sys/libc/libc.ts';
-
-/** What the supervisor hands to a new worker. */
-interface WorkerStart {
-  readonly tables: SharedTables;
-  readonly worker: number;
-  readonly port: MessagePort;
-  readonly wakeFd: number;
-}
 
 const SLEEP_MS_MAX = 1_000;
 

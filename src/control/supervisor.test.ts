@@ -6,7 +6,8 @@ import { workerType } from '../layout/worker.ts';
 import { createLibc } from '../sys/libc/libc.ts';
 import { pollUntil } from './poll-until.ts';
 import { createSupervisor } from './supervisor.ts';
-import type { Supervisor, WorkerStart } from './supervisor.ts';
+import type { WorkerStart } from '../layout/messages.ts';
+import type { Supervisor } from './supervisor.ts';
 
 const sys = createLibc();
 const WORD = workerType.recordBytes / 4;

@@ -10,9 +10,9 @@
 
 import { MessageChannel } from 'node:worker_threads';
 import type { MessagePort } from 'node:worker_threads';
-import type { ControlMessage, Plan, WorkerMessage } from '../layout/messages.ts';
+import type { ControlMessage, Plan, WorkerMessage, WorkerStart } from '../layout/messages.ts';
 import { STOPPED } from '../layout/reasons.ts';
-import type { SharedTables, Tables } from '../layout/tables.ts';
+import type { Tables } from '../layout/tables.ts';
 import { WORKER_DRAINING, WORKER_STARTING } from '../layout/worker.ts';
 import type { Sys } from '../sys/sys.ts';
 import { settleDeadWorker } from './dead-worker.ts';
@@ -32,15 +32,6 @@ const RESTART_DELAY_MAX_MS = 5_000;
 const HEALTHY_AFTER_MS = 60_000;
 /** Workers turn at least once a second. */
 const STALLED_AFTER_MS = 10_000;
-
-/** What a worker's entry finds in `workerData`. */
-export interface WorkerStart {
-  readonly tables: SharedTables;
-  readonly worker: number;
-  readonly port: MessagePort;
-  readonly wakeFd: number;
-  readonly testFaults: boolean;
-}
 
 /** What the supervisor needs of a `Worker`. */
 export interface WorkerThread {
@@ -147,7 +138,7 @@ export function createSupervisor(init: SupervisorInit): Supervisor {
     tables.workers.setLife(worker, WORKER_STARTING);
     tables.workers.setPlan(worker, 0);
     port1.on('message', (message: WorkerMessage) => receive(member, port1, message));
-    const start = { tables: tables.shared, worker, port: port2, wakeFd, testFaults: init.testFaults };
+    const start = { tables: tables.shared, worker, port: port2, wakeFd };
     const thread = init.spawn(start);
     member.thread = thread;
     thread.on('error', (error) => {

@@ -4,6 +4,9 @@
 // definition changes (workers just take the new one, and connections that stand go on). A removed object's index may be
 // used again, with another generation: a connection whose generation is not the current one belongs to something removed.
 
+import type { MessagePort } from 'node:worker_threads';
+import type { SharedTables } from './tables.ts';
+
 export const INBOUND_FORWARD = 1;
 export const INBOUND_SOCKS5 = 2;
 export const INBOUND_HTTP = 3;
@@ -81,7 +84,7 @@ export interface Plan {
 
 export type ControlMessage =
   | { readonly kind: 'plan'; readonly plan: Plan }
-  /** Close the listening descriptors and go on with what is open. */
+  /** Take no more from the listening sockets (the control thread closes them) and go on with what is open. */
   | { readonly kind: 'drain' }
   /** End everything now, with this reason. */
   | { readonly kind: 'stop'; readonly reason: number }
@@ -95,8 +98,18 @@ export type ControlMessage =
     }
   /** 0: the password is right. Else the reason of the refusal. */
   | { readonly kind: 'verified'; readonly slot: number; readonly generation: number; readonly reason: number }
-  /** Throws on purpose: the test of replacement. Only with SLUICE_TEST_FAULTS=1. */
+  /** Throw on purpose: the test of replacement. The supervisor sends it only with SLUICE_TEST_FAULTS=1. */
   | { readonly kind: 'fail' };
+
+/** What a new worker's thread finds in `workerData`. */
+export interface WorkerStart {
+  readonly tables: SharedTables;
+  readonly worker: number;
+  /** The worker's end of its mailbox. */
+  readonly port: MessagePort;
+  /** eventfd that says that there is mail; stays the supervisor's. */
+  readonly wakeFd: number;
+}
 
 export type WorkerMessage =
   | { readonly kind: 'ready' }

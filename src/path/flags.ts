@@ -11,9 +11,9 @@ export const ENDED = 1 << 4;
 export const BLOCKED = 1 << 6;
 /** This side was sent our FIN. */
 export const SHUT = 1 << 8;
-/** The side reset the connection. */
+/** The side reset the connection; what it sent before may still be there to be read. */
 export const BROKEN = 1 << 10;
-/** Urgent data was seen: a short read proves nothing (tcp(7): reads stop at the mark). */
+/** A short read proves nothing: urgent data was seen (tcp(7): reads stop at the mark), or a reset comes behind the bytes. */
 export const URGENT = 1 << 12;
 
 /** The direction is not plain copying: leftover bytes, a pipe, a framed body, or nobody to take it. */

@@ -39,6 +39,7 @@ interface Listener {
 export function warm(w: DataWorker): void {
   if (w.index >= SPARE_ROWS) return;
   w.warming = true;
+  const restoreCounters = saveCounters(w);
   const listeners = [listen(w), listen(w), listen(w)];
   const [origin, forward, socks] = listeners as [Listener, Listener, Listener];
   if (listeners.every(({ fd }) => fd >= 0)) {
@@ -60,7 +61,9 @@ export function warm(w: DataWorker): void {
     w.tables.targets.setGeneration(target, 0);
   }
   for (const { fd } of listeners) if (fd >= 0) w.sys.close(fd);
-  forget(w);
+  restoreCounters();
+  w.outbounds.length = 0;
+  w.final = -1;
   w.warming = false;
   readMail(w);
 }
@@ -217,16 +220,23 @@ function until(r: Rehearsal, attempt: () => number): number {
   return answer;
 }
 
-/** Sets the worker's counters back. */
-function forget(w: DataWorker): void {
+/** The counters that a rehearsal would change. A replacement's row goes on from what the dead worker counted. */
+function saveCounters(w: DataWorker): () => void {
   const { row, index } = w;
-  row.setAccepted(index, 0);
-  row.setUpBytes(index, 0);
-  row.setDownBytes(index, 0);
-  row.setSplicedBytes(index, 0);
-  row.setConnectionsHighest(index, 0);
-  row.setLeftoversHighest(index, 0);
-  for (let reason = 0; reason < REASONS_COUNT; reason++) row.setEnded(index, reason, 0);
-  w.outbounds.length = 0;
-  w.final = -1;
+  const accepted = row.accepted(index);
+  const up = row.upBytes(index);
+  const down = row.downBytes(index);
+  const spliced = row.splicedBytes(index);
+  const connectionsHighest = row.connectionsHighest(index);
+  const leftoversHighest = row.leftoversHighest(index);
+  const ended = Array.from({ length: REASONS_COUNT }, (_, reason) => row.ended(index, reason));
+  return () => {
+    row.setAccepted(index, accepted);
+    row.setUpBytes(index, up);
+    row.setDownBytes(index, down);
+    row.setSplicedBytes(index, spliced);
+    row.setConnectionsHighest(index, connectionsHighest);
+    row.setLeftoversHighest(index, leftoversHighest);
+    for (const [reason, count] of ended.entries()) row.setEnded(index, reason, count);
+  };
 }

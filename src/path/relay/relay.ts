@@ -28,6 +28,7 @@ import { account } from '../account.ts';
 import type { DataWorker } from '../data-worker.ts';
 import {
   BLOCKED,
+  BROKEN,
   DEAD,
   ENDED,
   ENDING,
@@ -75,7 +76,13 @@ export function relayEvent(w: DataWorker, slot: number, side: number, mask: numb
   if ((mask & TO_READ) !== 0) {
     if ((flags & (ENDED << side)) === 0) flags |= READABLE << side;
     else if ((mask & EPOLLERR) !== 0) return broken(w, slot, side);
-    if ((mask & EPOLLRDHUP) !== 0) flags |= ENDING << side;
+    if ((mask & EPOLLERR) !== 0) {
+      // A reset also raises RDHUP, and what came before it is still to be read. So a short read is neither the end nor
+      // the last one: there will be no other edge, and the error is found by reading on.
+      flags = (flags | ((BROKEN | URGENT) << side)) & ~(ENDING << side);
+    } else if ((mask & EPOLLRDHUP) !== 0) {
+      flags |= ENDING << side;
+    }
     if ((mask & EPOLLPRI) !== 0) flags |= URGENT << side;
   }
   const unblocked = (flags & (BLOCKED << side)) !== 0 && (mask & TO_WRITE) !== 0;
