@@ -13,7 +13,7 @@ const LOOK_EVERY_MS = 100;
 const SETTLED_SHARE = 0.002;
 
 /** @returns bytes */
-export function residentBytes(pids: readonly number[]): number {
+function residentBytes(pids: readonly number[]): number {
   let kilobytes = 0;
   for (const pid of pids) {
     const rollup = readFileSync(`/proc/${pid}/smaps_rollup`, 'latin1');
