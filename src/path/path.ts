@@ -126,7 +126,7 @@ function onConnection(w: DataWorker, token: number, generation: number, mask: nu
       if ((mask & (EPOLLERR | EPOLLHUP)) !== 0) reason = CLIENT_RESET;
       break;
     case SLOT_RESETTING:
-      reason = resettingEvent(w, slot, side);
+      reason = resettingEvent(w, slot, side, mask);
       break;
     case SLOT_LINGERING:
       reason = linger(w, slot);

@@ -7,7 +7,7 @@
 
 import { CLIENT_RESET, FINISHED, SERVER_RESET } from '../../layout/reasons.ts';
 import { CLIENT, SERVER, SLOT_RESETTING } from '../../layout/slot.ts';
-import { SHUT_WR } from '../../sys/constants.ts';
+import { EPOLLERR, SHUT_WR } from '../../sys/constants.ts';
 import type { DataWorker } from '../data-worker.ts';
 import { BLOCKED, BROKEN, DEAD, ENDED, READABLE, SHUT, SLOW } from '../flags.ts';
 import { dropLeft, flushLeft } from './leftovers.ts';
@@ -55,6 +55,8 @@ export function broken(w: DataWorker, slot: number, side: number): number {
   dropLeft(w, slot, other);
   stopSplicing(w, slot, other);
   table.setReason(slot, side === CLIENT ? CLIENT_RESET : SERVER_RESET);
+  // Both sides are gone: there is nobody to wait for.
+  if ((table.flags(slot) & (BROKEN << other)) !== 0) return table.reason(slot);
   table.setState(slot, SLOT_RESETTING);
   table.setFinalTick(slot, (w.reactor.nowTick + w.halfCloseMs) | 0);
   return resettingStep(w, slot);
@@ -68,15 +70,20 @@ export function unsendable(w: DataWorker, slot: number, direction: number): numb
   stopSplicing(w, slot, direction);
   const flags = table.flags(slot) | (BROKEN << other) | ((DEAD | SLOW) << direction);
   table.setFlags(slot, flags & ~(READABLE << direction));
-  if ((flags & (ENDED << other)) !== 0) return broken(w, slot, other);
+  // It has been read to its end, or what it sends has nobody to go to either.
+  if ((flags & ((ENDED | DEAD) << other)) !== 0) return broken(w, slot, other);
   table.setFlags(slot, table.flags(slot) | (READABLE << other));
   queue(w, slot);
   return 0;
 }
 
-/** An event or a deadline while SLOT_RESETTING. @param mask side that may have become writable, or -1 */
-export function resettingEvent(w: DataWorker, slot: number, side: number): number {
-  w.table.setFlags(slot, w.table.flags(slot) & ~(BLOCKED << side));
+/** An event while SLOT_RESETTING: `side` may have become writable. */
+export function resettingEvent(w: DataWorker, slot: number, side: number, mask: number): number {
+  const table = w.table;
+  const reason = table.reason(slot);
+  // Now the side that was still to be served is gone as well. (Its queue would look undelivered for ever.)
+  if ((mask & EPOLLERR) !== 0 && side !== (reason === CLIENT_RESET ? CLIENT : SERVER)) return reason;
+  table.setFlags(slot, table.flags(slot) & ~(BLOCKED << side));
   return resettingStep(w, slot);
 }
 
