@@ -17,6 +17,8 @@ export function startLinger(w: DataWorker, slot: number, reason: number): number
   const table = w.table;
   const server = table.fd(slot, SERVER);
   if (server >= 0) {
+    // It may have been sent a part of a request, which must not look like all of it.
+    w.sys.resetOnClose(server);
     w.sys.close(server);
     table.setFd(slot, SERVER, -1);
   }
