@@ -115,6 +115,16 @@ export function describeTcpEnds(current: () => Workbench): void {
       expect(recvText(server)).toBe(0);
     });
 
+    it('goes on counting what a reset left undelivered', () => {
+      const { sys, tcpPair, fill, poller, shut } = current();
+      const [client, server] = tcpPair();
+      fill(client);
+      sys.resetOnClose(server);
+      shut(server);
+      expect(poller(client, EVERYTHING | EPOLLET).until(EPOLLERR)).toBe(RESET_BITS);
+      expect(sys.unsentBytes(client)).toBeGreaterThan(0);
+    });
+
     it('reports a reset once, to a send or to SO_ERROR as well', () => {
       const { sys, tcpPair, sendText, poller, shut } = current();
       for (const [ask, answer] of [

@@ -71,6 +71,8 @@ export class TcpSocket extends SocketFile {
   /** A writer was refused, or poll said so: it is to be woken when there is room. */
   noSpace = false;
   lastArrivalUs = 0;
+  /** What was not acknowledged when a reset arrived: Linux goes on counting it (SIOCOUTQ), although it is gone. */
+  lostBytes = 0;
   /** The descriptor is closed; what travels is still delivered. */
   released = false;
   /** Which call of connect a segment of the handshake belongs to. */
@@ -302,7 +304,7 @@ export class TcpSocket extends SocketFile {
 
   unsentBytes(): number {
     if (this.state === TCP_LISTENING) return -EINVAL;
-    return this.outgoing.writtenAt - this.outgoing.arrivedAt;
+    return this.lostBytes > 0 ? this.lostBytes : this.outgoing.writtenAt - this.outgoing.arrivedAt;
   }
 
   release(): void {

@@ -103,6 +103,7 @@ export function fail(socket: TcpSocket, error: number): void {
   socket.shutdownRead = true;
   socket.shutdownWrite = true;
   const { outgoing } = socket;
+  socket.lostBytes = outgoing.writtenAt - outgoing.arrivedAt;
   outgoing.writtenAt = outgoing.launchedAt;
   socket.wake(0);
   socket.wake(EPOLLERR);
