@@ -132,7 +132,11 @@ function describeDaemon(
     ended: async (reason) => (await status()).ended[reason] ?? 0,
     api,
     cli: (...words) => run([SLUICE, ...words], { directory, environment: { SLUICE_SOCKET: socket } }),
-    signal: (name) => program.signal(name),
+    signal(name) {
+      // Whoever kills it does not expect it to end orderly.
+      if (name === 'SIGKILL') running.delete(this);
+      program.signal(name);
+    },
     exit: program.ended,
     write,
     logged,
