@@ -38,7 +38,6 @@ export const credentialType = defineRecords('Credential', {
 
 export type CredentialTable = ReturnType<typeof credentialType.attach>;
 
-export const TARGET_NONE = 0;
 export const TARGET_IP = 1;
 export const TARGET_NAME = 2;
 export const TARGET_UNIX = 3;

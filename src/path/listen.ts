@@ -32,7 +32,7 @@ export const CONNECTION_EVENTS = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLPRI | EP
 /** No more waits in this listener's queue, or none can be taken now. */
 export const NONE_WAITING = -1;
 /** One was refused; there may be more. */
-export const REFUSED = -2;
+const REFUSED = -2;
 
 /** The most that one wake-up of one listener takes. */
 const ACCEPTS_PER_TURN_MAX = 64;
@@ -50,7 +50,11 @@ export function acceptOne(w: DataWorker, inbound: number, listenFd: number): num
   const fd = sys.accept(listenFd, address.address, address.lengthAddress);
   if (fd < 0) return acceptFailed(w, listenFd, -fd);
   w.row.addAccepted(w.index, 1);
-  if (!w.budget.take(CONNECTION_DESCRIPTORS)) return refuse(w, fd, DESCRIPTORS_EXHAUSTED);
+  if (!w.budget.take(CONNECTION_DESCRIPTORS)) {
+    // Idle pipes are kept for the next bulk transfer, never at the price of a connection.
+    w.pipes.closeIdle();
+    if (!w.budget.take(CONNECTION_DESCRIPTORS)) return refuse(w, fd, DESCRIPTORS_EXHAUSTED);
+  }
   const slot = w.slots.take();
   if (slot < 0) {
     w.budget.give(CONNECTION_DESCRIPTORS);

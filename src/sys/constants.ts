@@ -57,9 +57,7 @@ export const SHUT_RDWR = 2;
 
 export const MSG_OOB = 0x1;
 export const MSG_PEEK = 0x2;
-export const MSG_DONTWAIT = 0x40;
 export const MSG_NOSIGNAL = 0x4000;
-export const MSG_MORE = 0x8000;
 
 export const SOL_SOCKET = 1;
 export const SO_REUSEADDR = 2;
@@ -87,7 +85,6 @@ export const TCP_USER_TIMEOUT = 18;
 
 export const SPLICE_F_MOVE = 1;
 export const SPLICE_F_NONBLOCK = 2;
-export const SPLICE_F_MORE = 4;
 export const F_GETFD = 1;
 export const F_GETFL = 3;
 export const F_SETPIPE_SZ = 1031;

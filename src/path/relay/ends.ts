@@ -43,7 +43,7 @@ export function passEnd(w: DataWorker, slot: number, direction: number): number 
 }
 
 /** Nothing of `direction` waits in this process. */
-export function isEmpty(w: DataWorker, slot: number, direction: number): boolean {
+function isEmpty(w: DataWorker, slot: number, direction: number): boolean {
   return w.table.left(slot, direction) < 0 && w.table.piped(slot, direction) === 0;
 }
 
