@@ -19,6 +19,7 @@ import {
   NAME_FAILED,
   CONNECT_TIMEOUT,
   OUTBOUND_REMOVED,
+  SERVER_RESET,
 } from '../layout/reasons.ts';
 import type { InboundDefinition } from '../layout/messages.ts';
 import {
@@ -38,7 +39,7 @@ import { admit, readmit } from './admit.ts';
 import { sayRefused } from './answer.ts';
 import { connected } from './connected.ts';
 import type { DataWorker } from './data-worker.ts';
-import { CONTINUE, ENDED, ENDING, QUEUED, READABLE, STEP_FORWARD, URGENT, WAIT } from './flags.ts';
+import { BROKEN, CONTINUE, ENDED, ENDING, QUEUED, READABLE, STEP_FORWARD, URGENT, WAIT } from './flags.ts';
 import { isCredentialCurrent } from './identify/credentials.ts';
 import { firstStep, identify } from './identify/identify.ts';
 import { linger, startLinger } from './linger.ts';
@@ -63,7 +64,8 @@ export function createPath(w: DataWorker, onMail: () => void): ReactorHandler {
 
 function onListener(w: DataWorker, index: number): void {
   const inbound = w.inbounds[index];
-  if (inbound === undefined) return;
+  // The event may be older than the mail that took the listener away, in the same batch.
+  if (inbound === undefined || w.draining || w.stopped) return;
   const cap = w.acceptCaps[index] as number;
   for (let i = 0; i < inbound.listenFds.length; i++) {
     const listenFd = inbound.listenFds[i] as number;
@@ -233,11 +235,9 @@ function onDeadline(w: DataWorker, slot: number): void {
     case SLOT_CONNECTING:
       settle(w, slot, dialNext(w, slot, CONNECT_TIMEOUT));
       return;
-    case SLOT_RELAYING: {
-      const halfClosed = (table.flags(slot) & ((ENDED << CLIENT) | (ENDED << SERVER))) !== 0;
-      retire(w, slot, halfClosed ? HALF_CLOSE_TIMEOUT : IDLE_TIMEOUT);
+    case SLOT_RELAYING:
+      retire(w, slot, whyStill(table.flags(slot)));
       return;
-    }
     case SLOT_RESETTING: {
       const reason = resettingStep(w, slot);
       if (reason > 0) retire(w, slot, reason);
@@ -246,6 +246,13 @@ function onDeadline(w: DataWorker, slot: number): void {
     case SLOT_LINGERING:
       retire(w, slot, table.reason(slot));
   }
+}
+
+/** The reason of a relay that moved nothing until its deadline. */
+function whyStill(flags: number): number {
+  if ((flags & (BROKEN << CLIENT)) !== 0) return CLIENT_RESET;
+  if ((flags & (BROKEN << SERVER)) !== 0) return SERVER_RESET;
+  return (flags & ((ENDED << CLIENT) | (ENDED << SERVER))) !== 0 ? HALF_CLOSE_TIMEOUT : IDLE_TIMEOUT;
 }
 
 /** The control thread has looked up the name of a connection that may be gone by now. */

@@ -21,7 +21,8 @@ export function copyFramed(w: DataWorker, slot: number): number {
   const table = w.table;
   const from = table.fd(slot, UP);
   for (let moved = 0; moved < FRAMED_TURN_BYTES_MAX; ) {
-    if (w.buffers.exhausted) return BUFFERS_EXHAUSTED;
+    // What is only dropped needs no buffer.
+    if (w.buffers.exhausted && (table.flags(slot) & REQUEST_OVER) === 0) return BUFFERS_EXHAUSTED;
     const address = w.buffers.addressOf(w.buffers.current);
     const got = w.sys.recv(from, address, BLOCK_BYTES, 0);
     if (got === -EINTR) continue;

@@ -60,6 +60,8 @@ import {
 export const RELAY_TURN_BYTES_MAX = 512 * 1024;
 
 const TO_READ = EPOLLIN | EPOLLPRI | EPOLLRDHUP | EPOLLHUP | EPOLLERR;
+/** One side has nothing more to say, or is gone: the shorter deadline holds. */
+const HALF_CLOSED = ((ENDED | BROKEN) << CLIENT) | ((ENDED | BROKEN) << SERVER);
 const TO_WRITE = EPOLLOUT | EPOLLHUP | EPOLLERR;
 
 /** Both sides are there, and whatever belongs before their bytes has been sent: from now on bytes move. */
@@ -88,7 +90,7 @@ export function relayEvent(w: DataWorker, slot: number, side: number, mask: numb
   const unblocked = (flags & (BLOCKED << side)) !== 0 && (mask & TO_WRITE) !== 0;
   if (unblocked) flags &= ~(BLOCKED << side);
   table.setFlags(slot, flags);
-  const halfClosed = (flags & ((ENDED << CLIENT) | (ENDED << SERVER))) !== 0;
+  const halfClosed = (flags & HALF_CLOSED) !== 0;
   w.reactor.wheel.arm(slot, (w.reactor.nowTick + (halfClosed ? w.halfCloseMs : w.idleMs)) | 0);
   let reason = 0;
   if ((flags & (READABLE << side)) !== 0) reason = pump(w, slot, side);
@@ -136,7 +138,12 @@ function copy(w: DataWorker, slot: number, direction: number): number {
     account(w, slot, direction, got);
     if (got < BLOCK_BYTES) {
       const flags = table.flags(slot);
-      if ((flags & (URGENT << direction)) !== 0) continue;
+      if ((flags & (URGENT << direction)) !== 0) {
+        moved += got;
+        if (moved < RELAY_TURN_BYTES_MAX) continue;
+        queue(w, slot);
+        return 0;
+      }
       table.setStreak(slot, direction, 0);
       // The kernel gives less than asked only when there is no more: the next byte comes with another edge, and a FIN
       // that is in already makes this the end.
