@@ -2,8 +2,9 @@
 // that a byte that was lost, doubled or swapped with another connection's shows at once, and no copy of what was sent is
 // kept. Neighbouring stretches differ at every place.
 
-const PATTERN_BYTES = 1 << 20;
-export const STRETCH_BYTES_MAX = 400_000;
+const PATTERN_BYTES = 1 << 22;
+/** The most that one direction sends. */
+export const STRETCH_BYTES_MAX = 1_400_000;
 /** Odd, and no multiple of a block or segment. */
 const STRETCH_STEP = 7_919;
 

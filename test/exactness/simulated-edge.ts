@@ -88,8 +88,11 @@ export interface Edge {
   plan(inbounds: readonly InboundInit[], settings?: Partial<Plan>): void;
   tell(message: ControlMessage): void;
   turn(): void;
-  /** Turns until `isDone`, or until so much virtual time has passed. @returns whether it is done */
-  turnUntil(isDone: () => boolean, virtualMsMax: number): boolean;
+  /**
+   * Turns until `isDone`, or until so much virtual time has passed. @returns whether it is done
+   * @param turnMsMax what one turn may sleep: how late it is noticed that others have done something
+   */
+  turnUntil(isDone: () => boolean, virtualMsMax: number, turnMsMax?: number): boolean;
   ended(reason: number): number;
   /** Everything that has ended, by name: for messages of failed tests. */
   endings(): string;
@@ -241,12 +244,12 @@ export function startEdge(network: SimulatedNetwork, init: EdgeInit = {}): Edge 
 
     turn: () => turn(w, TURN_MS_MAX),
 
-    turnUntil(isDone, virtualMsMax) {
+    turnUntil(isDone, virtualMsMax, turnMsMax = TURN_MS_MAX) {
       const endMs = network.nowMs() + virtualMsMax;
       while (!isDone()) {
         const leftMs = endMs - network.nowMs();
         if (leftMs <= 0) return false;
-        turn(w, Math.min(leftMs, TURN_MS_MAX));
+        turn(w, Math.min(leftMs, turnMsMax));
       }
       return true;
     },
