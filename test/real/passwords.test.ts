@@ -8,7 +8,6 @@ import { type Daemon, startDaemon } from './harness/daemon.ts';
 import { startOrigin } from './harness/origin.ts';
 import { missing, run } from './harness/programs.ts';
 
-const CURL_PROXY_FAILED = 97;
 const FLOOD_COUNT = 100;
 /** Of one source, that may be computed before its others are gated: 10 failures and 8 that were pending then. */
 const COMPUTED_MAX = 20;
