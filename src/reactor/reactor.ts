@@ -35,7 +35,7 @@ const SLEEPS_BETWEEN_PROBES = 64;
 const LISTENER_TOKEN = 0x40000000;
 const WAKE_TOKEN = 0x20000000;
 /** Connection tokens are below this: slot * 2 + side. */
-export const CONNECTION_TOKENS_MAX = WAKE_TOKEN;
+const CONNECTION_TOKENS_MAX = WAKE_TOKEN;
 
 /** What the reactor calls, on its own thread. None may block or throw, but for a broken invariant. */
 export interface ReactorHandler {

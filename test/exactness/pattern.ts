@@ -4,7 +4,7 @@
 
 const PATTERN_BYTES = 1 << 22;
 /** The most that one direction sends. */
-export const STRETCH_BYTES_MAX = 1_400_000;
+const STRETCH_BYTES_MAX = 1_400_000;
 /** Odd, and no multiple of a block or segment. */
 const STRETCH_STEP = 7_919;
 

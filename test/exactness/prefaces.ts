@@ -145,6 +145,6 @@ function exactly(expected: readonly number[]): (bytes: Uint8Array) => Heard {
   };
 }
 
-export function ascii(text: string): Uint8Array {
+function ascii(text: string): Uint8Array {
   return Uint8Array.from(Buffer.from(text, 'latin1'));
 }

@@ -57,7 +57,7 @@ import {
 } from './turn.ts';
 
 /** What one direction of one connection may move by copying before others have had their turn. */
-export const RELAY_TURN_BYTES_MAX = 512 * 1024;
+const RELAY_TURN_BYTES_MAX = 512 * 1024;
 
 const TO_READ = EPOLLIN | EPOLLPRI | EPOLLRDHUP | EPOLLHUP | EPOLLERR;
 /** One side has nothing more to say, or is gone: the shorter deadline holds. */
