@@ -304,7 +304,7 @@ export function startEdge(network: SimulatedNetwork, init: EdgeInit = {}): Edge 
 }
 
 /** An outbound that reaches loopback. */
-function directOutbound(changes: Partial<OutboundDefinition> = {}): OutboundDefinition {
+export function directOutbound(changes: Partial<OutboundDefinition> = {}): OutboundDefinition {
   return {
     index: 0,
     generation: 1,
