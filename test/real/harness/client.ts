@@ -34,10 +34,13 @@ export async function connectTo(where: number | NetConnectOpts): Promise<Client>
     end ??= 'fin';
     notify();
   });
-  socket.on('error', () => {
+  const onCut = () => {
     end ??= 'reset';
     notify();
-  });
+  };
+  socket.on('error', onCut);
+  // Also where we destroyed it ourselves: nobody is to wait for more.
+  socket.on('close', onCut);
   await within(
     'a connection opens',
     new Promise<void>((opened, failed) => {

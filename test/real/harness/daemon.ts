@@ -12,7 +12,7 @@ import { atEnd } from './at-end.ts';
 import { type Outcome, run, type Running, start } from './programs.ts';
 import { until, within } from './until.ts';
 
-const SLUICE = resolve(import.meta.dirname, '../../../bin/sluice');
+export const SLUICE = resolve(import.meta.dirname, '../../../bin/sluice');
 const READY_TIMEOUT_MS = 20_000;
 const API_TIMEOUT_MS = 10_000;
 
