@@ -15,8 +15,8 @@ import { contains } from '../../layout/network-set.ts';
 import {
   AUTH_FAILED,
   AUTH_REQUIRED,
+  CLIENT_RESET,
   INBOUND_REMOVED,
-  KERNEL_ERROR,
   SERVER_NAME_UNKNOWN,
 } from '../../layout/reasons.ts';
 import { sipHash } from '../../memory/siphash.ts';
@@ -161,12 +161,12 @@ function socksGreeting(w: DataWorker, slot: number, inbound: InboundDefinition, 
   if (failed !== 0) return failed;
   if ((parsed.methodsOffered & OFFERS_PASSWORD) !== 0) {
     w.table.setStep(slot, STEP_SOCKS_PASSWORD);
-    return say(w, slot, writeSocksMethod(w.headOut, SOCKS_METHOD_PASSWORD)) ? NEXT : KERNEL_ERROR;
+    return say(w, slot, writeSocksMethod(w.headOut, SOCKS_METHOD_PASSWORD)) ? NEXT : CLIENT_RESET;
   }
   if (inbound.service >= 0 && (parsed.methodsOffered & OFFERS_NO_AUTH) !== 0) {
     w.table.setService(slot, inbound.service);
     w.table.setStep(slot, STEP_SOCKS_REQUEST);
-    return say(w, slot, writeSocksMethod(w.headOut, SOCKS_METHOD_NO_AUTH)) ? NEXT : KERNEL_ERROR;
+    return say(w, slot, writeSocksMethod(w.headOut, SOCKS_METHOD_NO_AUTH)) ? NEXT : CLIENT_RESET;
   }
   return AUTH_REQUIRED;
 }
@@ -181,7 +181,7 @@ function socksPassword(w: DataWorker, slot: number, inbound: InboundDefinition, 
   const failed = takeHead(w, slot, taken);
   if (failed !== 0) return failed;
   w.table.setStep(slot, STEP_SOCKS_REQUEST);
-  return say(w, slot, writeSocksAuthStatus(w.headOut, true)) ? NEXT : KERNEL_ERROR;
+  return say(w, slot, writeSocksAuthStatus(w.headOut, true)) ? NEXT : CLIENT_RESET;
 }
 
 function socksRequest(w: DataWorker, slot: number, length: number): number {
