@@ -1,11 +1,11 @@
-// One end of a connection as a test plays it on the simulated network: says and hears what comes before the bytes (a
+// One end of a connection as a test plays it, on the simulated network or the real one: says and hears what comes before the bytes (a
 // handshake, a PROXY header, a request head), then sends its stretch of the pattern in pieces and with pauses, checks what
 // arrives against the other end's stretch, and ends as its script says. What became of it is in its fields.
 
 import { EAGAIN, SHUT_WR, SO_ERROR, SOL_SOCKET } from '../../src/sys/constants.ts';
-import type { SimulatedNetwork } from '../../src/sys/simulated/simulated-network.ts';
-import type { SimulatedSys } from '../../src/sys/simulated/simulated-sys.ts';
-import { SocketAddress } from '../../src/sys/socket-address.ts';
+import type { Random } from '../../src/sys/simulated/random.ts';
+import type { Sys } from '../../src/sys/sys.ts';
+import type { SocketAddress } from '../../src/sys/socket-address.ts';
 import { isPattern, pattern } from './pattern.ts';
 
 /** `close`: closes at once after its last byte, whatever the other end still sends. */
@@ -30,9 +30,20 @@ export interface Script {
 /** What to make of the bytes heard so far. */
 export type Heard = 'more' | 'yes' | 'no';
 
-export interface PeerInit {
-  readonly network: SimulatedNetwork;
-  readonly sys: SimulatedSys;
+/** The network as the actors see it. */
+export interface Stage {
+  readonly sys: Sys;
+  /** For calls that do not wait. */
+  readonly address: SocketAddress;
+  readonly random: Random;
+  /** Runs `run` once, and whenever something has happened to `fd`; ends with the descriptor. */
+  watch(fd: number, run: () => void): void;
+  /** Runs `run` once, so many milliseconds from now. */
+  at(delayMs: number, run: () => void): void;
+}
+
+interface PeerInit {
+  readonly stage: Stage;
   readonly fd: number;
   readonly script: Script;
   /** The stretch that is to arrive. */
@@ -65,6 +76,8 @@ export class Peer {
   /** What was heard before the bytes. */
   readonly heardBytes: number[] = [];
   private readonly init: PeerInit;
+  private readonly sys: Sys;
+  private readonly fd: number;
   private readonly scratch: Uint8Array;
   private readonly scratchAt: number;
   private readonly patternAt: number;
@@ -78,15 +91,18 @@ export class Peer {
 
   constructor(init: PeerInit) {
     this.init = init;
-    const { network, sys, fd, script } = init;
+    const { stage, fd, script } = init;
+    const { sys } = stage;
+    this.sys = sys;
+    this.fd = fd;
     this.scratch = scratchOf(sys);
     this.scratchAt = sys.addressOf(this.scratch);
     this.patternAt = sys.addressOf(pattern) + script.patternAt;
     this.isConnecting = init.isConnecting === true;
     this.isEstablished = (init.hears?.length ?? 0) === 0;
     if (script.readAfterMs > 0) this.pauseReading(script.readAfterMs);
-    if (script.resetAfterMs >= 0) network.at(script.resetAfterMs, () => this.reset());
-    network.watch(sys, fd, () => this.step());
+    if (script.resetAfterMs >= 0) stage.at(script.resetAfterMs, () => this.reset());
+    stage.watch(fd, () => this.step());
   }
 
   step(): void {
@@ -96,8 +112,8 @@ export class Peer {
   }
 
   private isConnected(): boolean {
-    const { sys, fd } = this.init;
-    const address = addressOf(sys);
+    const { sys, fd } = this;
+    const { address } = this.init.stage;
     address.resetLength();
     this.isConnecting = sys.getpeername(fd, address.address, address.lengthAddress) < 0;
     if (this.isConnecting && sys.getOptionInt(fd, SOL_SOCKET, SO_ERROR) !== 0) {
@@ -109,21 +125,22 @@ export class Peer {
 
   reset(): void {
     if (this.isOver) return;
-    this.init.sys.resetOnClose(this.init.fd);
+    this.sys.resetOnClose(this.fd);
     this.resetSent = true;
     this.close();
   }
 
   private close(): void {
     this.isOver = true;
-    this.init.sys.close(this.init.fd);
+    this.sys.close(this.fd);
   }
 
   private write(): void {
-    const { sys, fd, script } = this.init;
+    const { sys, fd } = this;
+    const { script } = this.init;
     if (this.sendFailed || this.finSent || this.writePaused || !this.sayAll()) return;
     while (this.sent < script.bytes) {
-      const random = this.init.network.random;
+      const random = this.init.stage.random;
       const piece = Math.min(1 + random.below(script.pieceBytesMax), script.bytes - this.sent);
       const taken = sys.send(fd, this.patternAt + this.sent, piece, 0);
       if (taken < 0) {
@@ -133,7 +150,7 @@ export class Peer {
       this.sent += taken;
       if (random.chance(script.pauseChance)) {
         this.writePaused = true;
-        this.init.network.at(random.next() * script.pauseMsMax, () => {
+        this.init.stage.at(random.next() * script.pauseMsMax, () => {
           this.writePaused = false;
           this.step();
         });
@@ -144,7 +161,8 @@ export class Peer {
   }
 
   private endWriting(): void {
-    const { sys, fd, script } = this.init;
+    const { sys, fd } = this;
+    const { script } = this.init;
     if (script.end === 'reset') {
       this.reset();
     } else if (script.end === 'close') {
@@ -165,7 +183,8 @@ export class Peer {
 
   /** @returns whether the bytes may follow */
   private sayAll(): boolean {
-    const { sys, fd, eager } = this.init;
+    const { sys, fd } = this;
+    const { eager } = this.init;
     const says = this.init.says ?? [];
     while (this.said < says.length) {
       if (this.heard < this.said && eager !== true) return false;
@@ -186,7 +205,8 @@ export class Peer {
   }
 
   private read(): void {
-    const { sys, fd, script, expected } = this.init;
+    const { sys, fd } = this;
+    const { script, expected } = this.init;
     if (this.readPaused || this.sawFin) return;
     if (!this.isEstablished && !this.hearAll()) return;
     const paced = script.readEveryMs > 0;
@@ -211,7 +231,7 @@ export class Peer {
 
   private pauseReading(ms: number): void {
     this.readPaused = true;
-    this.init.network.at(ms, () => {
+    this.init.stage.at(ms, () => {
       this.readPaused = false;
       this.step();
     });
@@ -219,7 +239,7 @@ export class Peer {
 
   /** Byte by byte, so that nothing behind the last message is taken. @returns whether all was heard */
   private hearAll(): boolean {
-    const { sys, fd } = this.init;
+    const { sys, fd } = this;
     const hears = this.init.hears ?? [];
     while (this.heard < hears.length) {
       const taken = sys.recv(fd, this.scratchAt, 1, 0);
@@ -262,21 +282,10 @@ export class Peer {
   }
 }
 
-const addresses = new WeakMap<SimulatedSys, SocketAddress>();
+/** One read buffer a process: nobody keeps what is in it. */
+const scratches = new WeakMap<Sys, Uint8Array>();
 
-function addressOf(sys: SimulatedSys): SocketAddress {
-  let address = addresses.get(sys);
-  if (address === undefined) {
-    address = new SocketAddress(sys);
-    addresses.set(sys, address);
-  }
-  return address;
-}
-
-/** One read buffer a simulated process: nobody keeps what is in it. */
-const scratches = new WeakMap<SimulatedSys, Uint8Array>();
-
-function scratchOf(sys: SimulatedSys): Uint8Array {
+function scratchOf(sys: Sys): Uint8Array {
   let scratch = scratches.get(sys);
   if (scratch === undefined) {
     scratch = new Uint8Array(new ArrayBuffer(SCRATCH_BYTES));

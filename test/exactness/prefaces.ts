@@ -77,14 +77,15 @@ export function hearsRequestHead(bodyBytes: number): (bytes: Uint8Array) => Hear
 /** A server behind an inbound that names the client in a PROXY header. */
 export function hearsProxyHeader(
   version: 1 | 2,
-  clientPort: () => number,
-  edgePort: number,
+  ports: { readonly clientPort: number; readonly edgePort: number },
 ): (bytes: Uint8Array) => Heard {
   if (version === 1) {
     return (bytes) => {
       const text = Buffer.from(bytes).toString('latin1');
       if (!text.endsWith('\r\n')) return 'more';
-      return text === `PROXY TCP4 127.0.0.1 127.0.0.1 ${clientPort()} ${edgePort}\r\n` ? 'yes' : 'no';
+      return text === `PROXY TCP4 127.0.0.1 127.0.0.1 ${ports.clientPort} ${ports.edgePort}\r\n`
+        ? 'yes'
+        : 'no';
     };
   }
   return (bytes) => {
@@ -96,8 +97,8 @@ export function hearsProxyHeader(
       view.readUInt16BE(14) === 12 &&
       view.readUInt32BE(16) === 0x7f000001 &&
       view.readUInt32BE(20) === 0x7f000001 &&
-      view.readUInt16BE(24) === clientPort() &&
-      view.readUInt16BE(26) === edgePort;
+      view.readUInt16BE(24) === ports.clientPort &&
+      view.readUInt16BE(26) === ports.edgePort;
     return isRight ? 'yes' : 'no';
   };
 }

@@ -15,22 +15,14 @@ import {
   NAME_NOT_FOUND,
 } from '../../src/layout/reasons.ts';
 import type { WorkerMessage } from '../../src/layout/messages.ts';
-import { AF_INET, EINPROGRESS, SOCK_STREAM } from '../../src/sys/constants.ts';
 import type { Faults } from '../../src/sys/simulated/faults.ts';
 import { createRandom } from '../../src/sys/simulated/random.ts';
 import type { Random } from '../../src/sys/simulated/random.ts';
 import { createSimulatedNetwork } from '../../src/sys/simulated/simulated-network.ts';
 import { MAPPED_WORD } from '../../src/sys/socket-address.ts';
-import { stretchAt } from './pattern.ts';
-import { Peer } from './peer.ts';
-import type { Script } from './peer.ts';
-import {
-  clientPreface,
-  hearsRequestHead,
-  hearsProxyHeader,
-  RESPONSE_HEAD,
-  type Protocol,
-} from './prefaces.ts';
+import { connect, isComplete, judge, pick, planConnection, serve } from './connections.ts';
+import type { Connection } from './connections.ts';
+import type { Stage } from './peer.ts';
 import { LOOPBACK, startEdge } from './simulated-edge.ts';
 import type { Edge, InboundInit } from './simulated-edge.ts';
 
@@ -44,9 +36,6 @@ const QUIET_TURNS = 4;
 const CLIENTS_WITHIN_MS = 60;
 const RESOLVE_MS_MAX = 40;
 const VERIFY_MS_MAX = 20;
-const BYTES_MAX = 300_000;
-/** For seeds that are to meet splicing: enough full reads in a row. */
-const BULK_BYTES_MAX = 1_400_000;
 const BULK_BUFFER_BYTES = 262_144;
 
 type Mood = 'plain' | 'calm' | 'rough';
@@ -62,22 +51,6 @@ export interface Outcome {
   readonly peekedReads: number;
   readonly turns: number;
   readonly endings: string;
-}
-
-interface Connection {
-  readonly id: number;
-  readonly protocol: Protocol;
-  readonly hasServer: boolean;
-  readonly client: Script;
-  readonly server: Script;
-  /** Of the client's bytes, those that are for the server: a request has one body. */
-  readonly upBytes: number;
-  readonly eager: boolean;
-  /** The name that the client writes in place of an address, or ''. */
-  readonly name: string;
-  clientPeer: Peer | undefined;
-  serverPeer: Peer | undefined;
-  clientPort: number;
 }
 
 export function runSeed(seed: number): Outcome {
@@ -114,12 +87,23 @@ export function runSeed(seed: number): Outcome {
       targets: 64,
     },
   });
-  const connections = Array.from({ length: count }, (_, id) => plan(random, id, mood, isBulk));
+  const connections = Array.from({ length: count }, (_, id) =>
+    planConnection(random, id, isBulk, isRough ? 0.2 : 0.05),
+  );
   control(edge, random);
   openInbounds(edge, connections, isRough && random.chance(0.4));
+  const stage: Stage = {
+    sys: edge.peers,
+    address: edge.address,
+    random: network.random,
+    watch: (fd, run) => network.watch(edge.peers, fd, run),
+    at: network.at,
+  };
   for (const connection of connections) {
-    if (connection.hasServer) serve(edge, connection);
-    network.at(random.next() * CLIENTS_WITHIN_MS, () => connect(edge, connection));
+    connection.serverPort = SERVER_PORT + connection.id;
+    connection.edgePort = edgePort(connection);
+    serve(stage, connection);
+    network.at(random.next() * CLIENTS_WITHIN_MS, () => connect(stage, connection));
   }
   return observe(edge, connections, mood, faults, VIRTUAL_MS_MAX);
 }
@@ -148,7 +132,12 @@ function observe(
   const mistakes: string[] = [];
   if (!isQuiet()) mistakes.push(`not quiet after ${network.nowMs() - startMs} ms and ${turns} turns`);
   const row = edge.tables.workers;
-  for (const connection of connections) judge(edge, connection, mood, faults, mistakes);
+  const expectation = {
+    isRough: mood === 'rough',
+    mayRefuse: (faults.spuriousAgain ?? 0) > 0 || (faults.splitWrite ?? 0) > 0,
+    mayCutBodies: edge.ended(BUFFERS_EXHAUSTED) > 0,
+  };
+  for (const connection of connections) judge(connection, expectation, mistakes);
   if (mood !== 'rough') {
     for (const reason of [IDLE_TIMEOUT, HALF_CLOSE_TIMEOUT, HANDSHAKE_TIMEOUT]) {
       if (edge.ended(reason) > 0) mistakes.push(`a connection stood still until a deadline`);
@@ -168,149 +157,6 @@ function observe(
   mistakes.push(...edge.leaks(), ...edge.close());
   if (mistakes.length > 0) mistakes.push(`(${mood}; ended: ${endings})`);
   return outcome;
-}
-
-/** What must be true of one connection, whatever happened to it. */
-function judge(
-  edge: Edge,
-  connection: Connection,
-  mood: Mood,
-  faults: Partial<Faults>,
-  mistakes: string[],
-): void {
-  const { id, protocol, clientPeer: client, serverPeer: server, upBytes } = connection;
-  const say = (what: string) =>
-    mistakes.push(`connection ${id} (${protocol}): ${what}; client ${tell(client)}, server ${tell(server)}`);
-  if (client === undefined) return;
-  if (client.isWrong) say('the client got wrong bytes');
-  if (server?.isWrong) say('the server got wrong bytes');
-  const downBytes = connection.server.bytes;
-  // A FIN says that the stream is whole: it was sent, and everything before it has come.
-  if (server?.sawFin && !(client.finSent || client.closedEarly)) say('the server saw a FIN that nobody sent');
-  if (server?.sawFin && server.received !== upBytes) say('the server saw a FIN after a part');
-  if (client.isEstablished && client.sawFin) {
-    if (!(server?.finSent || server?.closedEarly)) say('the client saw a FIN that nobody sent');
-    if (client.received !== downBytes) say('the client saw a FIN after a part');
-  }
-  // A reset travels on, unless the other end has gone by itself.
-  if (client.resetSent && !client.finSent && server !== undefined) {
-    if (!server.sawReset && !server.resetSent && !server.closedEarly)
-      say('the reset did not reach the server');
-  }
-  if (server?.resetSent && !server.finSent && client.isEstablished) {
-    if (!client.sawReset && !client.resetSent && !client.closedEarly)
-      say('the reset did not reach the client');
-  }
-  if (mood === 'rough') return;
-  const isOwnDoing = [client, server].some((peer) => peer?.resetSent || peer?.closedEarly);
-  if (isOwnDoing) return;
-  // A request's body is never held back (framed.ts): without a buffer it is cut, and says so.
-  if (protocol === 'post' && edge.ended(BUFFERS_EXHAUSTED) > 0) return;
-  if (!connection.hasServer) {
-    if (client.isEstablished && !protocol.startsWith('forward')) say('connected to nobody');
-    return;
-  }
-  // Only what we say in a handshake is given up when the kernel will not take it at once (answer.ts).
-  const mayRefuse = (faults.spuriousAgain ?? 0) > 0 || (faults.splitWrite ?? 0) > 0;
-  const isEstablished = client.isEstablished && server?.isEstablished === true;
-  if (!isEstablished && (!mayRefuse || protocol === 'forward')) say('was not established');
-  if (isEstablished && !isComplete(connection)) say('is not complete');
-}
-
-function isComplete({ clientPeer, serverPeer, upBytes, server }: Connection): boolean {
-  if (clientPeer === undefined || serverPeer === undefined) return false;
-  if (!clientPeer.sawFin || !serverPeer.sawFin) return false;
-  return serverPeer.received === upBytes && clientPeer.received === server.bytes;
-}
-
-function tell(peer: Peer | undefined): string {
-  if (peer === undefined) return 'absent';
-  const said = [`sent ${peer.sent}`, `received ${peer.received}`];
-  const flags = { ...peer };
-  for (const [name, value] of Object.entries(flags)) if (value === true) said.push(name);
-  return said.join(' ');
-}
-
-function faultsOf(random: Random, mood: Mood): Partial<Faults> {
-  if (mood === 'plain') return {};
-  const some = (probability: number) => (random.chance(0.6) ? random.next() * probability : 0);
-  const harmless: Partial<Faults> = {
-    splitWrite: some(0.3),
-    spuriousAgain: some(0.1),
-    interrupt: some(0.05),
-    reorder: some(0.8),
-    fragment: some(0.15),
-    smallBuffers: some(0.5),
-    delayedConnect: some(0.3),
-  };
-  if (mood === 'calm') return harmless;
-  return { ...harmless, reset: some(0.3), descriptorsExhausted: some(0.05) };
-}
-
-/** Mostly small, sometimes nothing, sometimes far more than every buffer on the way. */
-function someBytes(random: Random, isBulk: boolean): number {
-  if (isBulk && random.chance(0.6)) return BULK_BYTES_MAX - random.below(BYTES_MAX);
-  const kind = random.next();
-  if (kind < 0.1) return 0;
-  if (kind < 0.45) return 1 + random.below(600);
-  if (kind < 0.8) return 1 + random.below(20_000);
-  if (kind < 0.93) return 1 + random.below(100_000);
-  return 1 + random.below(BYTES_MAX);
-}
-
-function script(random: Random, index: number, bytes: number, mayWait: boolean): Script {
-  const kind = random.next();
-  const isSlow = random.chance(0.25);
-  const waits = mayWait && random.chance(0.4);
-  return {
-    patternAt: stretchAt(index),
-    bytes,
-    end: kind < 0.08 ? 'reset' : kind < 0.14 ? 'close' : waits ? 'fin-after-peer' : 'fin',
-    resetAfterMs: random.chance(0.08) ? random.next() * 80 : -1,
-    pieceBytesMax: pick(random, [100, 2_000, 16_000, 60_000]) + (bytes >> 5),
-    pauseChance: random.chance(0.4) ? random.next() * 0.3 : 0,
-    pauseMsMax: 20,
-    readAfterMs: random.chance(0.2) ? random.next() * 100 : 0,
-    readBytes: isSlow ? 200 + random.below(20_000) : 0,
-    readEveryMs: isSlow ? random.next() * 4 : 0,
-  };
-}
-
-const PROTOCOLS: readonly Protocol[] = [
-  'forward',
-  'forward',
-  'forward-proxy-1',
-  'forward-proxy-2',
-  'socks',
-  'socks',
-  'socks-password',
-  'socks-hashed',
-  'connect',
-  'connect',
-  'connect-password',
-  'post',
-];
-
-function plan(random: Random, id: number, mood: Mood, isBulk: boolean): Connection {
-  const protocol = pick(random, PROTOCOLS);
-  const client = script(random, id * 2, someBytes(random, isBulk), true);
-  const server = script(random, id * 2 + 1, someBytes(random, isBulk), client.end !== 'fin-after-peer');
-  // What follows the one request goes nowhere.
-  const upBytes = protocol === 'post' && random.chance(0.3) ? random.below(client.bytes + 1) : client.bytes;
-  const isNamed = !protocol.startsWith('forward') && random.chance(0.3);
-  return {
-    id,
-    protocol,
-    client,
-    server,
-    upBytes,
-    hasServer: !random.chance(mood === 'rough' ? 0.2 : 0.05),
-    eager: protocol === 'post' || random.chance(0.3),
-    name: isNamed ? pick(random, ['one.test', 'two.test', 'dead.test']) : '',
-    clientPeer: undefined,
-    serverPeer: undefined,
-    clientPort: -1,
-  };
 }
 
 /** Answers names and passwords after a while. */
@@ -363,64 +209,23 @@ function openInbounds(edge: Edge, connections: readonly Connection[], isHasty: b
   edge.turn();
 }
 
+function faultsOf(random: Random, mood: Mood): Partial<Faults> {
+  if (mood === 'plain') return {};
+  const some = (probability: number) => (random.chance(0.6) ? random.next() * probability : 0);
+  const harmless: Partial<Faults> = {
+    splitWrite: some(0.3),
+    spuriousAgain: some(0.1),
+    interrupt: some(0.05),
+    reorder: some(0.8),
+    fragment: some(0.15),
+    smallBuffers: some(0.5),
+    delayedConnect: some(0.3),
+  };
+  if (mood === 'calm') return harmless;
+  return { ...harmless, reset: some(0.3), descriptorsExhausted: some(0.05) };
+}
+
 function edgePort({ id, protocol }: Connection): number {
   if (protocol.startsWith('forward')) return EDGE_PORT + 2 + id;
   return protocol.startsWith('socks') ? EDGE_PORT : EDGE_PORT + 1;
-}
-
-function connect(edge: Edge, connection: Connection): void {
-  const { network, peers, address } = edge;
-  const { id, client, server, protocol, name, upBytes, eager } = connection;
-  const fd = peers.socket(AF_INET, SOCK_STREAM, 0);
-  address.setIp(0, 0, MAPPED_WORD, LOOPBACK, edgePort(connection));
-  const answer = peers.connect(fd, address.address, address.length);
-  if (answer !== -EINPROGRESS) throw new Error(`a client's connect answered ${answer}`);
-  address.resetLength();
-  peers.getsockname(fd, address.address, address.lengthAddress);
-  connection.clientPort = address.port;
-  const preface = clientPreface(protocol, name === '' ? '127.0.0.1' : name, SERVER_PORT + id, upBytes);
-  const expected = { patternAt: server.patternAt, bytes: server.bytes };
-  connection.clientPeer = new Peer({
-    network,
-    sys: peers,
-    fd,
-    script: client,
-    expected,
-    eager,
-    isConnecting: true,
-    ...preface,
-  });
-}
-
-function serve(edge: Edge, connection: Connection): void {
-  const { network, peers, address } = edge;
-  const { id, client, server, protocol, upBytes } = connection;
-  const listenFd = peers.socket(AF_INET, SOCK_STREAM, 0);
-  address.setIp(0, 0, MAPPED_WORD, LOOPBACK, SERVER_PORT + id);
-  if (peers.bind(listenFd, address.address, address.length) < 0 || peers.listen(listenFd, 8) < 0) {
-    throw new Error('a server can not listen');
-  }
-  const expected = { patternAt: client.patternAt, bytes: upBytes };
-  const isPost = protocol === 'post';
-  const hears = isPost
-    ? [hearsRequestHead(upBytes)]
-    : protocol === 'forward-proxy-1' || protocol === 'forward-proxy-2'
-      ? [
-          hearsProxyHeader(
-            protocol === 'forward-proxy-1' ? 1 : 2,
-            () => connection.clientPort,
-            edgePort(connection),
-          ),
-        ]
-      : [];
-  const says = isPost ? [new Uint8Array(0), RESPONSE_HEAD] : [];
-  network.watch(peers, listenFd, () => {
-    const fd = peers.accept(listenFd, 0, 0);
-    if (fd < 0) return;
-    connection.serverPeer = new Peer({ network, sys: peers, fd, script: server, expected, hears, says });
-  });
-}
-
-function pick<T>(random: Random, choices: readonly T[]): T {
-  return choices[random.below(choices.length)] as T;
 }
