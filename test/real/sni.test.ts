@@ -32,7 +32,10 @@ describe.skipIf(missing('curl', 'openssl'))('sni, with OpenSSL and curl', () => 
     const openssl = await startOpensslServer(directory, NAMES[0]);
     const node = await startNodeServer(directory, NAMES[1]);
     daemon = await startDaemon({
-      inbounds: [{ tag: 'tls', type: 'sni', listen: '127.0.0.1:0' }],
+      inbounds: [
+        { tag: 'tls', type: 'sni', listen: '127.0.0.1:0' },
+        { tag: 'behind', type: 'sni', listen: '127.0.0.1:0', accept_proxy_protocol: ['127.0.0.0/8'] },
+      ],
       services: [
         { name: 'exact', server_names: [NAMES[0]], target: `127.0.0.1:${openssl}` },
         { name: 'wild', server_names: ['*.example.net'], target: `127.0.0.1:${node}` },
@@ -97,6 +100,20 @@ describe.skipIf(missing('curl', 'openssl'))('sni, with OpenSSL and curl', () => 
       }
       expect(await shown('other.example.org', fragmenter)).toContain('unrecognized name');
     }
+  });
+
+  it('finds the name behind a PROXY header', async () => {
+    const behind = await daemon.port('behind');
+    const header = Buffer.from('PROXY TCP4 192.0.2.1 192.0.2.2 1000 443\r\n');
+    const balancer = await startServer((socket) => {
+      const edge = connect({ port: behind, host: '127.0.0.1' });
+      edge.on('error', () => socket.destroy());
+      edge.write(header);
+      edge.pipe(socket).pipe(edge);
+    });
+    expect(await shown('www.example.com', balancer)).toBe(NAMES[0]);
+    expect(await shown('any.example.net', balancer)).toBe(NAMES[1]);
+    expect(await shown('other.example.org', balancer)).toContain('unrecognized name');
   });
 
   it('refuses what is no ClientHello, with an alert, and counts it', async () => {

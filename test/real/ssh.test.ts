@@ -7,7 +7,7 @@ import { userInfo } from 'node:os';
 import { join } from 'node:path';
 import { freePort } from '../../bench/process/ports.ts';
 import { type Daemon, makeDirectory, startDaemon } from './harness/daemon.ts';
-import { echo, MEGABYTE, patternDigest, patternStream, startServer } from './harness/origin.ts';
+import { MEGABYTE, patternDigest, patternStream } from './harness/origin.ts';
 import { missing, run, runDigest, start } from './harness/programs.ts';
 import { until } from './harness/until.ts';
 
@@ -60,27 +60,6 @@ describe.skipIf(missing('ssh', 'sshd', 'ssh-keygen', 'nc'))('OpenSSH through the
       expect(got).toEqual({ code: 0, bytes: PIPED_BYTES, sha256: patternDigest(PIPED_BYTES), stderr: '' });
     });
   }
-});
-
-describe.skipIf(missing('nc'))('netcat through the edge', () => {
-  it('ends its half and still hears the rest, through forward and through socks5', async () => {
-    const port = await startServer(echo);
-    const daemon = await startDaemon({
-      inbounds: [
-        { tag: 'socks', type: 'socks5', listen: '127.0.0.1:0', service: 'all' },
-        { tag: 'echo', type: 'forward', listen: '127.0.0.1:0', service: 'echo', target: `127.0.0.1:${port}` },
-      ],
-    });
-    const ways = [
-      ['127.0.0.1', String(await daemon.port('echo'))],
-      ['-X', '5', '-x', `127.0.0.1:${await daemon.port('socks')}`, '127.0.0.1', String(port)],
-    ];
-    for (const words of ways) {
-      const got = await runDigest(['nc', '-N', ...words], { input: patternStream(PIPED_BYTES) });
-      expect(got).toEqual({ code: 0, bytes: PIPED_BYTES, sha256: patternDigest(PIPED_BYTES), stderr: '' });
-    }
-    await until('both are counted', async () => (await daemon.ended('finished')) === 2);
-  });
 });
 
 /** An sshd with keys of its own, for the user who runs the tests. @returns its port */
