@@ -119,6 +119,31 @@ describe.skipIf(missing('curl'))('http, with curl', () => {
     });
   }
 
+  it('answers a client that first asks which authentication there is', async () => {
+    const { code, stdout } = await curl(
+      ...['--proxy-anyauth', '--proxy', closed, '--proxy-user', 'alice:s3cret: "ü"', '--data', 'hello'],
+      `http://127.0.0.1:${origin}/any`,
+    );
+    expect(code).toBe(0);
+    expect((JSON.parse(stdout) as Seen).bytes).toBe(5);
+  });
+
+  it('answers HTTP/1.0, and a client that ends its half after the request', async () => {
+    const requests = [
+      `GET http://127.0.0.1:${origin}/old HTTP/1.0\r\n\r\n`,
+      `POST http://127.0.0.1:${origin}/old HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhello`,
+      `POST http://127.0.0.1:${origin}/old HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n`,
+      `CONNECT 127.0.0.1:${origin} HTTP/1.0\r\n\r\nGET /old HTTP/1.0\r\n\r\n`,
+    ];
+    for (const text of requests) {
+      const client = await connectTo(await daemon.port('open'));
+      client.send(text);
+      client.finish();
+      const { bytes, end } = await client.rest();
+      expect([bytes.toString().match(/"url":"\/old"/g)?.length, end], text).toEqual([1, 'fin']);
+    }
+  });
+
   it('forwards one absolute-form request a connection, and nothing that comes after it', async () => {
     const client = await connectTo(await daemon.port('open'));
     const request = (path: string) =>

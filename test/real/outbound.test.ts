@@ -14,7 +14,7 @@ const ADDRESSES = ['127.0.5.1', '127.0.5.2', '127.0.5.3'];
 const TIMER_KEEPALIVE = '02';
 const ESTABLISHED = '01';
 /** Before a file and a command: that file is /etc/hosts for it. */
-const OWN_HOSTS = ['unshare', '-m', 'sh', '-c', 'mount --bind "$0" /etc/hosts && exec "$@"'];
+const OWN_HOSTS = ['unshare', '-m', 'sh', '-c', 'mount --bind "$0" /etc/hosts && exec "$@"'] as const;
 
 describe('direct', () => {
   let target = 0;
@@ -94,7 +94,8 @@ describe('direct', () => {
 
 /** Whether a program can be given its own /etc/hosts; says so where it can't. */
 function hasOwnHosts(): boolean {
-  const { status } = spawnSync('unshare', [...OWN_HOSTS.slice(1), '/etc/hosts', 'true']);
+  const [program, ...words] = OWN_HOSTS;
+  const { status } = spawnSync(program, [...words, '/etc/hosts', 'true']);
   if (status !== 0) process.stdout.write('tests skipped: no mount namespaces for whoever runs this\n');
   return status === 0;
 }

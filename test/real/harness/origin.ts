@@ -14,7 +14,7 @@ const CHUNK_BYTES = 256 * 1024;
 const NO_BYTES = Buffer.alloc(CHUNK_BYTES);
 
 /** The first `bytes` of the pattern. */
-export function* pattern(bytes: number): Generator<Buffer> {
+function* pattern(bytes: number): Generator<Buffer> {
   const cipher = createCipheriv('aes-128-ctr', Buffer.alloc(16, 1), Buffer.alloc(16));
   for (let left = bytes; left > 0; left -= CHUNK_BYTES) {
     yield cipher.update(left < CHUNK_BYTES ? NO_BYTES.subarray(0, left) : NO_BYTES);
