@@ -28,6 +28,7 @@ import {
   OUTBOUND_REMOVED,
   SERVICE_DISABLED,
   SERVICE_REMOVED,
+  SLOTS_EXHAUSTED,
   STOPPED,
 } from '../layout/reasons.ts';
 import { SLOT_WAITING } from '../layout/slot.ts';
@@ -197,6 +198,37 @@ describe('answers that come late', () => {
       expectNothingLeft(small);
       expect(edge.ended(kind === 'service' ? SERVICE_DISABLED : CREDENTIAL_REMOVED)).toBe(1);
     }
+  });
+});
+
+describe('events that come late', () => {
+  it('mean nothing for a slot that somebody else got in the same batch', () => {
+    let reused = 0;
+    for (let seed = 1; seed <= 40; seed++) {
+      // The events of both ends of the old connection, and the listener's, in every order.
+      const small = startSmallEdge({
+        faults: { reorder: 1 },
+        network: { seed },
+        limits: { slotsPerWorker: 1 },
+        // A connect that is taken for done too early can't send it.
+        forward: { sendProxy: 1 },
+      });
+      const { edge, until, server } = small;
+      const old = small.relayed();
+      const generation = edge.w.table.generation(0);
+      old.client.reset();
+      old.server.reset();
+      const next = dial(edge, FORWARD_PORT).say('mine');
+      edge.network.advance(2);
+      edge.turn();
+      if (edge.w.row.accepted(0) === 2 && edge.w.table.generation(0) === generation + 2) reused++;
+      until(() => next.isOver || server.accepted.at(-1)?.text.endsWith('mine') === true);
+      // Refused only where it came before the old one was noticed to be gone.
+      expect(edge.ended(SLOTS_EXHAUSTED)).toBe(next.isOver ? 1 : 0);
+      if (!next.isOver) next.reset();
+      expectNothingLeft(small);
+    }
+    expect(reused).toBeGreaterThan(5);
   });
 });
 

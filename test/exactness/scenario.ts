@@ -32,6 +32,8 @@ const SERVER_PORT = 10_000;
 const VIRTUAL_MS_MAX = 900_000;
 /** Seven times the most that was seen: a loop that spins shows. */
 const TURNS_MAX = 50_000;
+/** All scripts of a calm seed are over by then, and no deadline but that of connecting is so short. */
+const CALM_MS_MAX = 100_000;
 const QUIET_TURNS = 4;
 const CLIENTS_WITHIN_MS = 60;
 const RESOLVE_MS_MAX = 40;
@@ -139,6 +141,8 @@ function observe(
   };
   for (const connection of connections) judge(connection, expectation, mistakes);
   if (mood !== 'rough') {
+    const tookMs = network.nowMs() - startMs;
+    if (tookMs >= CALM_MS_MAX) mistakes.push(`it took ${tookMs} ms: a connection stood still`);
     for (const reason of [IDLE_TIMEOUT, HALF_CLOSE_TIMEOUT, HANDSHAKE_TIMEOUT]) {
       if (edge.ended(reason) > 0) mistakes.push(`a connection stood still until a deadline`);
     }
