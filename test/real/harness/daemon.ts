@@ -80,7 +80,7 @@ export const LOCAL = { tag: 'direct', type: 'direct', allow_destinations: ['127.
 
 /** Starts a daemon and waits until it is ready. Two workers and a local `direct`, unless `written` says otherwise. */
 export async function startDaemon(written: Written, init: DaemonInit = {}): Promise<Daemon> {
-  const directory = mkdtempSync(join(tmpdir(), 'sluice-real-'));
+  const directory = makeDirectory();
   const file = join(directory, 'edge.yaml');
   const write = (configuration: Written) =>
     writeFileSync(file, JSON.stringify({ workers: 2, outbounds: [LOCAL], ...configuration }, undefined, 1));
@@ -147,7 +147,6 @@ function describeDaemon(
       running.delete(this);
       program.signal('SIGINT');
       const code = await within('the daemon ends', program.ended);
-      rmSync(directory, { recursive: true, force: true });
       if (!isFaulty && logged('worker_died').length > 0)
         throw new Error(`a worker died:\n${program.output()}`);
       return code;
