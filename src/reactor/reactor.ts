@@ -123,8 +123,8 @@ export class Reactor {
     }
     if (count < 0 && count !== -EINTR) throw new Error(`epoll_wait failed with errno ${-count}`);
     this.nowTick = (sys.nowMs() - this.epochMs) | 0;
-    this.dispatch(count);
     const readyNow = this.ready.count;
+    this.dispatch(count);
     for (let i = 0; i < readyNow; i++) handler.onReady(this.ready.shift());
     this.wheel.advance(this.nowTick, this.fire, TIMERS_PER_TURN_MAX);
   }
