@@ -53,6 +53,8 @@ export const slotType = defineRecords('Slot', {
   // Line 1.
   /** Bytes delivered, by direction. */
   bytes: f64s(2),
+  /** Bytes that both sides had acknowledged when the relay's deadline was last reached; -1 before. */
+  deliveredBefore: f64,
   /** Full reads in a row: what makes a direction bulk; small reads in a row: what ends it. */
   streak: words(2),
   /** Body of a framed request: bytes of a Content-Length still to come. */

@@ -73,6 +73,7 @@ export function acceptOne(w: DataWorker, inbound: number, listenFd: number): num
   table.setLeft(slot, 1, -1);
   table.setBytes(slot, 0, 0);
   table.setBytes(slot, 1, 0);
+  table.setDeliveredBefore(slot, -1);
   table.setStreak(slot, 0, 0);
   table.setStreak(slot, 1, 0);
   table.setHeadBytes(slot, 0);

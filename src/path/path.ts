@@ -46,8 +46,9 @@ import { linger, startLinger } from './linger.ts';
 import { acceptOne, learnCap, NONE_WAITING, registerClient } from './listen.ts';
 import { connectOutcome, dialNext } from './outbound/dial.ts';
 import { dialResolved, outbound } from './outbound/outbound.ts';
-import { resettingEvent, resettingStep } from './relay/ends.ts';
+import { isStillDelivering, resettingEvent, resettingStep } from './relay/ends.ts';
 import { relayEvent, relayReady, startRelay } from './relay/relay.ts';
+import { takeUrgentInline } from './relay/turn.ts';
 import { dropCandidates, retire } from './retire.ts';
 
 /** The reactor's handler for a worker. `onMail` is called when the control thread has sent something. */
@@ -125,7 +126,8 @@ function onConnection(w: DataWorker, token: number, generation: number, mask: nu
       break;
     case SLOT_WAITING:
       note(w, slot, CLIENT, mask);
-      if ((mask & (EPOLLERR | EPOLLHUP)) !== 0) reason = CLIENT_RESET;
+      // Not for HUP: a Unix socket raises it for a plain close, with bytes still to be read.
+      if ((mask & EPOLLERR) !== 0) reason = CLIENT_RESET;
       break;
     case SLOT_RESETTING:
       reason = resettingEvent(w, slot, side, mask);
@@ -142,14 +144,17 @@ function note(w: DataWorker, slot: number, side: number, mask: number): void {
   let flags = w.table.flags(slot);
   if ((mask & (EPOLLIN | EPOLLPRI | EPOLLRDHUP | EPOLLHUP | EPOLLERR)) !== 0) flags |= READABLE << side;
   if ((mask & EPOLLRDHUP) !== 0) flags |= ENDING << side;
-  if ((mask & EPOLLPRI) !== 0) flags |= URGENT << side;
+  if ((mask & EPOLLPRI) !== 0) {
+    flags |= URGENT << side;
+    if (side === SERVER) takeUrgentInline(w, slot);
+  }
   w.table.setFlags(slot, flags);
 }
 
 function connectingEvent(w: DataWorker, slot: number, side: number, mask: number): void {
   if (side === CLIENT) {
     note(w, slot, CLIENT, mask);
-    if ((mask & (EPOLLERR | EPOLLHUP)) !== 0) retire(w, slot, CLIENT_RESET);
+    if ((mask & EPOLLERR) !== 0) retire(w, slot, CLIENT_RESET);
     return;
   }
   if ((mask & (EPOLLERR | EPOLLHUP)) !== 0) {
@@ -236,7 +241,7 @@ function onDeadline(w: DataWorker, slot: number): void {
       settle(w, slot, dialNext(w, slot, CONNECT_TIMEOUT));
       return;
     case SLOT_RELAYING:
-      retire(w, slot, whyStill(table.flags(slot)));
+      if (!isStillDelivering(w, slot)) retire(w, slot, whyStill(table.flags(slot)));
       return;
     case SLOT_RESETTING: {
       const reason = resettingStep(w, slot);

@@ -15,6 +15,7 @@ export const ENFILE = 23;
 export const EMFILE = 24;
 export const EPIPE = 32;
 export const ENAMETOOLONG = 36;
+export const ENOSYS = 38;
 export const ENOTSOCK = 88;
 export const ENOPROTOOPT = 92;
 export const ESOCKTNOSUPPORT = 94;

@@ -14,6 +14,9 @@ import { dropLeft, flushLeft } from './leftovers.ts';
 import { flushPipe, stopSplicing } from './splice.ts';
 import { DRY, FULL, queue } from './turn.ts';
 
+/** One side has nothing more to say, or is gone: the shorter deadline holds. */
+export const HALF_CLOSED = ((ENDED | BROKEN) << CLIENT) | ((ENDED | BROKEN) << SERVER);
+
 /** How often a reset asks whether the kernel has delivered what came before it. */
 const RESET_POLL_MS = 5;
 
@@ -40,6 +43,28 @@ export function passEnd(w: DataWorker, slot: number, direction: number): number 
   if ((flags & (SHUT << other)) !== 0) return 0;
   table.setFlags(slot, flags | (SHUT << other));
   return w.sys.shutdown(table.fd(slot, other), SHUT_WR) < 0 ? unsendable(w, slot, direction) : 0;
+}
+
+/**
+ * The deadline of a relay was reached without an event. But a slow reader raises none while the kernel still sends what it
+ * took from us: as long as that comes nearer to its end from one deadline to the next, the connection lives, and is armed anew.
+ */
+export function isStillDelivering(w: DataWorker, slot: number): boolean {
+  const table = w.table;
+  const unsent = unsentTo(w, slot, CLIENT) + unsentTo(w, slot, SERVER);
+  if (unsent === 0) return false;
+  const delivered = table.bytes(slot, CLIENT) + table.bytes(slot, SERVER) - unsent;
+  if (delivered <= table.deliveredBefore(slot)) return false;
+  table.setDeliveredBefore(slot, delivered);
+  const halfClosed = (table.flags(slot) & HALF_CLOSED) !== 0;
+  w.reactor.wheel.arm(slot, (w.reactor.nowTick + (halfClosed ? w.halfCloseMs : w.idleMs)) | 0);
+  return true;
+}
+
+function unsentTo(w: DataWorker, slot: number, side: number): number {
+  if ((w.table.flags(slot) & (BROKEN << side)) !== 0) return 0;
+  const unsent = w.sys.unsentBytes(w.table.fd(slot, side));
+  return unsent > 0 ? unsent : 0;
 }
 
 /** Nothing of `direction` waits in this process. */

@@ -40,12 +40,11 @@ import {
   URGENT,
 } from '../flags.ts';
 import { BLOCK_BYTES } from './buffers.ts';
-import { broken, ended, passEnd, unsendable } from './ends.ts';
+import { broken, ended, HALF_CLOSED, passEnd, unsendable } from './ends.ts';
 import { copyFramed } from './framed.ts';
 import { flushLeft, keepLeft } from './leftovers.ts';
 import { BULK_STREAK, pumpPipe, startSplicing } from './splice.ts';
 import {
-  AT_END,
   beforeSend,
   block,
   DESTINATION_BROKEN,
@@ -54,14 +53,13 @@ import {
   MORE,
   queue,
   SOURCE_BROKEN,
+  takeUrgentInline,
 } from './turn.ts';
 
 /** What one direction of one connection may move by copying before others have had their turn. */
 const RELAY_TURN_BYTES_MAX = 512 * 1024;
 
 const TO_READ = EPOLLIN | EPOLLPRI | EPOLLRDHUP | EPOLLHUP | EPOLLERR;
-/** One side has nothing more to say, or is gone: the shorter deadline holds. */
-const HALF_CLOSED = ((ENDED | BROKEN) << CLIENT) | ((ENDED | BROKEN) << SERVER);
 const TO_WRITE = EPOLLOUT | EPOLLHUP | EPOLLERR;
 
 /** Both sides are there, and whatever belongs before their bytes has been sent: from now on bytes move. */
@@ -85,7 +83,10 @@ export function relayEvent(w: DataWorker, slot: number, side: number, mask: numb
     } else if ((mask & EPOLLRDHUP) !== 0) {
       flags |= ENDING << side;
     }
-    if ((mask & EPOLLPRI) !== 0) flags |= URGENT << side;
+    if ((mask & EPOLLPRI) !== 0) {
+      flags |= URGENT << side;
+      if (side === SERVER) takeUrgentInline(w, slot);
+    }
   }
   const unblocked = (flags & (BLOCKED << side)) !== 0 && (mask & TO_WRITE) !== 0;
   if (unblocked) flags &= ~(BLOCKED << side);
@@ -169,7 +170,9 @@ function copy(w: DataWorker, slot: number, direction: number): number {
 }
 
 function isSpliceable(flags: number, direction: number): boolean {
-  return (flags & (UNSPLICEABLE << direction)) === 0 && (direction !== UP || (flags & FRAMED) === 0);
+  return (
+    (flags & ((UNSPLICEABLE | URGENT) << direction)) === 0 && (direction !== UP || (flags & FRAMED) === 0)
+  );
 }
 
 /** The destination took `sent` of the `got` bytes in the current block, or answered with an error. */
@@ -251,8 +254,6 @@ function splice(w: DataWorker, slot: number, direction: number): number {
     case FULL:
       block(w, slot, direction);
       return 0;
-    case AT_END:
-      return ended(w, slot, direction);
     case SOURCE_BROKEN:
       return broken(w, slot, direction);
     case DESTINATION_BROKEN:

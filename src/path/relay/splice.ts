@@ -4,13 +4,13 @@
 // The pipe is emptied before it is filled again. So an EAGAIN on filling means that the source is dry, never that the
 // pipe is full, although splice(2) has one answer for both; and the bytes in the pipe are the only backlog.
 
-import { EAGAIN, EINTR, EINVAL, EOPNOTSUPP, SPLICE_F_MOVE } from '../../sys/constants.ts';
+import { EAGAIN, EINTR, EINVAL, ENOSYS, EOPNOTSUPP, EPERM, SPLICE_F_MOVE } from '../../sys/constants.ts';
 import { account } from '../account.ts';
 import type { DataWorker } from '../data-worker.ts';
-import { SLOW, SPLICED, UNSPLICEABLE } from '../flags.ts';
+import { SLOW, SPLICED, UNSPLICEABLE, URGENT } from '../flags.ts';
 import { BLOCK_BYTES } from './buffers.ts';
 import { PIPE_BYTES } from './pipes.ts';
-import { AT_END, DESTINATION_BROKEN, DRY, FULL, MORE, SOURCE_BROKEN, TO_COPYING } from './turn.ts';
+import { DESTINATION_BROKEN, DRY, FULL, MORE, SOURCE_BROKEN, TO_COPYING } from './turn.ts';
 
 /** Full reads in a row that make a direction bulk, and turns of less than a block that end it. */
 export const BULK_STREAK = 4;
@@ -54,15 +54,22 @@ export function pumpPipe(w: DataWorker, slot: number, direction: number): number
       continue;
     }
     if (got === -EINTR) continue;
-    if (got === -EINVAL || got === -EOPNOTSUPP) {
+    // splice(2) never passes an urgent mark: it answers EAGAIN there, and 0 when a FIN came behind it, while bytes wait. So
+    // only a read may say that this is the end, or that nothing is left once urgent data was seen.
+    const mayHide = got === -EAGAIN && (table.flags(slot) & (URGENT << direction)) !== 0;
+    if (got === 0 || mayHide || isRefusal(got)) {
       table.setFlags(slot, table.flags(slot) | (UNSPLICEABLE << direction));
       stopSplicing(w, slot, direction);
       return TO_COPYING;
     }
-    if (got === 0) return AT_END;
     if (got !== -EAGAIN) return SOURCE_BROKEN;
     return judge(w, slot, direction, moved);
   }
+}
+
+/** The kernel, or a filter in front of it, does not splice these sockets. */
+function isRefusal(answer: number): boolean {
+  return answer === -EINVAL || answer === -EOPNOTSUPP || answer === -EPERM || answer === -ENOSYS;
 }
 
 /** The source is dry. Is the direction still bulk? */

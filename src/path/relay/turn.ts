@@ -1,7 +1,7 @@
 // What the parts of the relay tell each other about one try to move bytes, and the marks they leave for the next turn.
 // Owner worker only.
 
-import { IPPROTO_TCP, TCP_NODELAY } from '../../sys/constants.ts';
+import { IPPROTO_TCP, SO_OOBINLINE, SOL_SOCKET, TCP_NODELAY } from '../../sys/constants.ts';
 import { SERVER, UP } from '../../layout/slot.ts';
 import type { DataWorker } from '../data-worker.ts';
 import { BLOCKED, NODELAY_SET, QUEUED, SENT_ONCE } from '../flags.ts';
@@ -12,12 +12,10 @@ export const DRY = 0;
 export const MORE = 1;
 /** The destination takes no more; an edge will tell when it does. */
 export const FULL = 2;
-/** The source has ended, and everything before its end has been moved. */
-export const AT_END = 3;
-export const SOURCE_BROKEN = 4;
-export const DESTINATION_BROKEN = 5;
+export const SOURCE_BROKEN = 3;
+export const DESTINATION_BROKEN = 4;
 /** The pipe was given back: the direction is to be copied. */
-export const TO_COPYING = 6;
+export const TO_COPYING = 5;
 
 /** Puts the slot into the ready list, once. */
 export function queue(w: DataWorker, slot: number): void {
@@ -47,4 +45,12 @@ export function beforeSend(w: DataWorker, slot: number, direction: number): void
   w.table.setFlags(slot, flags | NODELAY_SET);
   // A Unix socket refuses it, and needs it as little.
   w.sys.setOptionInt(w.table.fd(slot, SERVER), IPPROTO_TCP, TCP_NODELAY, 1);
+}
+
+/**
+ * The server has sent urgent data: its urgent byte is to stay in the stream, where the client's does (accepted sockets
+ * inherit the option). Set when the mark is first seen, before the read that would drop the byte.
+ */
+export function takeUrgentInline(w: DataWorker, slot: number): void {
+  w.sys.setOptionInt(w.table.fd(slot, SERVER), SOL_SOCKET, SO_OOBINLINE, 1);
 }
