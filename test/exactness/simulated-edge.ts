@@ -24,7 +24,7 @@ import { attachTables, createTables } from '../../src/layout/tables.ts';
 import type { TableLimits, Tables } from '../../src/layout/tables.ts';
 import type { DataWorker, DataWorkerBounds } from '../../src/path/data-worker.ts';
 import { closeDataWorker, startDataWorker, turn } from '../../src/path/start.ts';
-import { AF_INET, SOCK_STREAM } from '../../src/sys/constants.ts';
+import { AF_INET, SO_OOBINLINE, SOCK_STREAM, SOL_SOCKET } from '../../src/sys/constants.ts';
 import type { Faults } from '../../src/sys/simulated/faults.ts';
 import { NO_FAULTS } from '../../src/sys/simulated/faults.ts';
 import type { SimulatedNetwork } from '../../src/sys/simulated/simulated-network.ts';
@@ -166,6 +166,8 @@ export function startEdge(network: SimulatedNetwork, init: EdgeInit = {}): Edge 
       starting = false;
       const length = bindAddress.setIp(0, 0, MAPPED_WORD, LOOPBACK, port);
       const bound = sys.bind(fd, bindAddress.address, length);
+      // As the control thread opens them.
+      sys.setOptionInt(fd, SOL_SOCKET, SO_OOBINLINE, 1);
       if (bound < 0 || sys.listen(fd, BACKLOG) < 0) throw new Error(`the edge can't listen on ${port}`);
       listeners.push(fd);
       return fd;

@@ -257,17 +257,39 @@ describe('bounds of the relay', () => {
     finish(small, flood.client, ...others.map(({ client }) => client));
   });
 
-  it('goes on behind urgent data, which it drops', () => {
-    const small = startSmallEdge();
+  it.each(['client', 'server'] as const)(
+    'keeps the urgent byte of the %s in its place, and what follows',
+    (who) => {
+      const small = startSmallEdge();
+      const { client, server } = small.relayed();
+      const { edge, until } = small;
+      const [from, to] = who === 'client' ? [client, server] : [server, client];
+      // Reads stop at the mark, so a short read proves nothing: a FIN behind it must not cut off what follows.
+      from.say('before');
+      sayUrgent(small, from);
+      from.say('after').fin();
+      until(() => to.sawFin);
+      expect(to.text).toBe('beforeUafter');
+      to.fin();
+      finish(small, to);
+    },
+  );
+
+  it('keeps the urgent byte behind a spliced stream, and what follows', () => {
+    const buffer = 1024 * 1024;
+    const small = startSmallEdge({
+      network: { sendBytesMax: buffer, receiveBytesMax: buffer, latencyUs: 10 },
+    });
     const { client, server } = small.relayed();
     const { edge, until } = small;
-    // Reads stop at the mark, so a short read proves nothing: a FIN behind it must not cut off what follows.
-    client.say('before');
-    const bytes = new Uint8Array(new ArrayBuffer(8)).fill(0x75);
-    edge.peers.send(client.fd, edge.peers.addressOf(bytes), 1, MSG_OOB);
+    const bulk = bigMessage('p', 4 * 1024 * 1024);
+    client.say(bulk);
+    until(() => server.heardBytes === bulk.length);
+    expect(edge.w.row.splicedBytes(0)).toBeGreaterThan(0);
+    sayUrgent(small, client);
     client.say('after').fin();
     until(() => server.sawFin);
-    expect(server.text).toBe('beforeafter');
+    expect(server.text.slice(bulk.length)).toBe('Uafter');
     server.fin();
     finish(small, server);
   });
@@ -317,3 +339,8 @@ describe('slots', () => {
     finish(small, client);
   });
 });
+
+function sayUrgent({ edge }: ReturnType<typeof startSmallEdge>, actor: { readonly fd: number }): void {
+  const bytes = new Uint8Array(new ArrayBuffer(8)).fill('U'.charCodeAt(0));
+  edge.peers.send(actor.fd, edge.peers.addressOf(bytes), 1, MSG_OOB);
+}

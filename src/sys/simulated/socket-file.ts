@@ -48,6 +48,10 @@ export abstract class SocketFile extends OpenFile {
   abstract peerName(address: number, lengthAddress: number): number;
   /** How many bytes a recv would answer; 0 for end of stream, or a negative errno. */
   abstract readable(): number;
+  /** As `readable`, for splice(2). */
+  spliceable(): number {
+    return this.readable();
+  }
   /** Consumes `length` readable bytes after they were copied or moved out. */
   abstract consume(length: number): void;
   abstract recv(target: Uint8Array, offset: number, length: number, flags: number): number;

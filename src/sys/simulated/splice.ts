@@ -37,7 +37,7 @@ function socketToPipe(process: Process, socket: SocketFile, pipe: PipeEnd, lengt
   if (room < 0) return room;
   // A pipe's room is counted in pages, and segments fill pages badly: one that holds something may be full early.
   if (stream.writtenAt > stream.readAt && world.random.chance(faults.spuriousAgain)) return -EAGAIN;
-  const readable = socket.readable();
+  const readable = socket.spliceable();
   if (readable <= 0) return readable;
   let moved = Math.min(length, room, readable);
   if (moved > 1 && world.random.chance(faults.splitWrite)) moved = 1 + world.random.below(moved - 1);

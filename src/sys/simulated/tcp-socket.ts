@@ -238,6 +238,13 @@ export class TcpSocket extends SocketFile {
     return this.state === TCP_CLOSED ? -ENOTCONN : -EAGAIN;
   }
 
+  /** Linux's splice never passes an urgent mark: it sees no bytes behind it, and a FIN there as the end. */
+  override spliceable(): number {
+    const stream = this.incoming;
+    if (this.urgentPending() && stream.urgentAt === stream.readAt) return this.finReceived ? 0 : -EAGAIN;
+    return this.readable();
+  }
+
   private urgentPending(): boolean {
     const stream = this.incoming;
     return stream.urgentAt >= stream.readAt && stream.urgentAt < stream.arrivedAt;
