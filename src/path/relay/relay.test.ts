@@ -262,7 +262,7 @@ describe('bounds of the relay', () => {
     (who) => {
       const small = startSmallEdge();
       const { client, server } = small.relayed();
-      const { edge, until } = small;
+      const { until } = small;
       const [from, to] = who === 'client' ? [client, server] : [server, client];
       // Reads stop at the mark, so a short read proves nothing: a FIN behind it must not cut off what follows.
       from.say('before');
