@@ -140,6 +140,7 @@ async function start(
     credentials: tables.credentials,
     keys: deriveNameKeys(hashKey),
     hashOf: (credential) => edge.identities.hashOf(credential),
+    decoyOf: (choice) => edge.identities.decoyOf(choice),
   });
   await edge.apply(configuration);
   const { workers } = limits;
@@ -224,7 +225,7 @@ function serve(
 ): void {
   if (message.kind === 'resolve') {
     const { slot, generation } = message;
-    names.resolve(message.name, message.ipVersion, (addresses, reason) => {
+    names.resolve(message.name, message.ipVersion, message.source, (addresses, reason) => {
       reply({ kind: 'resolved', slot, generation, addresses, reason });
     });
   } else if (message.kind === 'verify') {

@@ -69,6 +69,7 @@ async function setUp(reload: () => ReloadResult = () => ({}) as ReloadResult, te
       credentials: tables.credentials,
       keys: deriveNameKeys(new Int32Array(4)),
       hashOf: () => undefined,
+      decoyOf: () => undefined,
     }),
     reloader: { reload: async () => reload(), last: () => undefined },
     phase: () => 'ready',

@@ -43,6 +43,7 @@ function setUp() {
     identities.check(configuration);
     const wanted = configuration.services.flatMap(({ target }) => target ?? []);
     targets.add(wanted);
+    identities.addServices(configuration, () => 7);
     const changes = identities.apply(configuration, () => 7);
     targets.keepOnly(wanted);
     return changes;
@@ -139,6 +140,29 @@ describe('identities', () => {
     expect(user('u')).toBe(credential);
     expect(tables.credentials.generation(credential)).toBe(1);
     expect(tables.credentials.service(credential)).toBe(identities.serviceRow('b'));
+  });
+
+  it('says whether there are hashed passwords, and has a decoy of their cost while there are', () => {
+    const { tables, identities, apply } = setUp();
+    const other = HASH.replace('ln=4', 'ln=5');
+    apply('[{ name: a, users: [{ username: u, password: p }] }]');
+    expect(tables.machine.hashedCredentials(0)).toBe(0);
+    expect(identities.decoyOf(-7)).toBeUndefined();
+    apply(
+      `[{ name: a, users: [{ username: u, password: '${HASH}' }, { username: h, password: '${other}' }] }]`,
+    );
+    expect(tables.machine.hashedCredentials(0)).toBe(2);
+    const costs = [-2, -1].map((choice) => identities.decoyOf(choice)?.costLog2);
+    expect(costs.sort()).toEqual([4, 5]);
+    expect(identities.decoyOf(-7)).toBe(identities.decoyOf(-7));
+    apply(`[{ name: a, users: [{ username: h, password: '${other}' }] }]`);
+    expect(tables.machine.hashedCredentials(0)).toBe(1);
+    const decoy = identities.decoyOf(-7);
+    expect(decoy).toMatchObject({ costLog2: 5, blockSize: 8, parallelization: 1 });
+    expect(decoy?.hash).not.toEqual(new Uint8Array(32));
+    apply('[]');
+    expect(tables.machine.hashedCredentials(0)).toBe(0);
+    expect(identities.decoyOf(-7)).toBeUndefined();
   });
 
   it('removes users, names and services, generation first to be even', () => {

@@ -5,7 +5,8 @@
 //   same user name and password   → same credential and generation, also where it moves to another service
 //   changed password              → another credential; the connections of the old one end as those of a removed one
 //
-// Order of writes. New: fill, make the generation odd, then enter the name that leads there. Gone: take the name out,
+// Order of writes. New services first, by themselves, where nothing leads to them: `addServices`; the rest when workers have
+// the plan that may name them: `apply`. Of each record: new: fill, make the generation odd, then enter the name that leads there. Gone: take the name out,
 // then make the generation even. Indexes of what has gone are not used again before `settle` (index-pool.ts).
 // Control thread only: it is the tables' single writer.
 
@@ -22,6 +23,7 @@ import { CREDENTIAL_HASHED, CREDENTIAL_PLAIN, SERVICE_ENABLED } from '../layout/
 import type { Tables } from '../layout/tables.ts';
 import { parseScryptHash, SCRYPT_PREFIX } from '../policy/scrypt-hash.ts';
 import type { ScryptHash } from '../policy/scrypt-hash.ts';
+import { createDecoys } from './decoys.ts';
 import { SluiceError } from './errors.ts';
 import { createIndexPool } from './index-pool.ts';
 import type { Targets } from './targets.ts';
@@ -42,12 +44,24 @@ export interface Identities {
   readonly servicesCount: number;
   /** @throws SluiceError table_full where the configuration does not fit; nothing is written */
   check(configuration: Configuration): void;
-  /** Writes the difference. `check` was asked, targets exist. @param outboundIndex of a tag that exists */
+  /** Writes the rows of services that are new. `check` was asked, targets exist. Nothing leads to them before `apply`. */
+  addServices(configuration: Configuration, outboundIndex: (tag: string) => number): void;
+  /**
+   * Writes the rest of the difference. Where `final` is to decide, its index is in the row until `settle`: only then do all
+   * workers know which one that is.
+   * @param outboundIndex of a tag that exists
+   */
   apply(configuration: Configuration, outboundIndex: (tag: string) => number): IdentityChanges;
   /** The row of a service. @throws RangeError for one that was not applied */
   serviceRow(name: string): number;
   /** What a hashed credential is verified against; undefined for plain ones and for those that have gone. */
   hashOf(credential: number): ScryptHash | undefined;
+  /**
+   * What anything else is verified against, in vain, so that it takes as long; undefined where no credential is hashed.
+   * @param choice where credentials differ in cost: the same one answers the same, while the configuration does
+   */
+  decoyOf(choice: number): ScryptHash | undefined;
+  /** All workers have applied the plan. */
   settle(): void;
 }
 
@@ -72,6 +86,8 @@ export function createIdentities(tables: Tables, targets: Targets): Identities {
   const credentialEntries = new Map<string, CredentialEntry>();
   const nameEntries = new Map<string, number>();
   const hashes = new Map<number, ScryptHash>();
+  let servicesAdded: string[] = [];
+  const decoys = createDecoys();
 
   function serviceRow(name: string): number {
     const entry = serviceEntries.get(name);
@@ -80,9 +96,9 @@ export function createIdentities(tables: Tables, targets: Targets): Identities {
   }
 
   /** Policy words of a row, whether it is new or in use: each word stands for itself. */
-  function writePolicy(row: number, service: Service, outboundIndex: (tag: string) => number): void {
+  function writePolicy(row: number, service: Service, outbound: number): void {
     services.setFlags(row, service.enabled ? SERVICE_ENABLED : 0);
-    services.setOutbound(row, service.outbound === undefined ? -1 : outboundIndex(service.outbound));
+    services.setOutbound(row, outbound);
     services.setTarget(row, targets.indexOf(service.target));
   }
 
@@ -97,7 +113,11 @@ export function createIdentities(tables: Tables, targets: Targets): Identities {
     for (let k = 0; k < 4; k++)
       credentials.setProof(index, k, stored === undefined ? (proof[k] as number) : 0);
     credentials.setProven(index, stored === undefined ? 1 : 0);
-    if (stored !== undefined) hashes.set(index, stored);
+    if (stored !== undefined) {
+      hashes.set(index, stored);
+      decoys.add(stored);
+      tables.machine.addHashedCredentials(0, 1);
+    }
     credentials.addGeneration(index, 1);
     userNames.set(hashText(keys, USER_NAME_KEY, user.username), 0, index);
     credentialEntries.set(user.username, { index, password: user.password, service });
@@ -107,7 +127,12 @@ export function createIdentities(tables: Tables, targets: Targets): Identities {
   function retireCredential(entry: CredentialEntry): void {
     credentials.addGeneration(entry.index, 1);
     credentials.setProven(entry.index, 0);
-    hashes.delete(entry.index);
+    const stored = hashes.get(entry.index);
+    if (stored !== undefined) {
+      hashes.delete(entry.index);
+      decoys.remove(stored);
+      tables.machine.addHashedCredentials(0, -1);
+    }
     credentialPool.release(entry.index);
   }
 
@@ -179,6 +204,7 @@ export function createIdentities(tables: Tables, targets: Targets): Identities {
     },
     serviceRow,
     hashOf: (credential) => hashes.get(credential),
+    decoyOf: decoys.choose,
 
     check(configuration) {
       let rows = 0;
@@ -200,24 +226,27 @@ export function createIdentities(tables: Tables, targets: Targets): Identities {
       requireRoom('server names', Math.max(names, nameEntries.size + namesNew), limits.serverNames);
     },
 
+    addServices(configuration, outboundIndex) {
+      for (const service of configuration.services) {
+        if (serviceEntries.has(service.name)) continue;
+        const row = rowPool.acquire();
+        writePolicy(row, service, outboundIndex(service.outbound ?? configuration.final));
+        services.addGeneration(row, 1);
+        serviceEntries.set(service.name, { row, definition: service });
+        servicesAdded.push(service.name);
+      }
+    },
+
     apply(configuration, outboundIndex) {
-      const servicesAdded: string[] = [];
       const servicesChanged: string[] = [];
       const servicesRemoved: string[] = [];
       const wanted = new Set(configuration.services.map((service) => service.name));
       for (const service of configuration.services) {
         const entry = serviceEntries.get(service.name);
-        if (entry === undefined) {
-          const row = rowPool.acquire();
-          writePolicy(row, service, outboundIndex);
-          services.addGeneration(row, 1);
-          serviceEntries.set(service.name, { row, definition: service });
-          servicesAdded.push(service.name);
-        } else {
-          if (policyDiffers(entry.definition, service)) servicesChanged.push(service.name);
-          writePolicy(entry.row, service, outboundIndex);
-          serviceEntries.set(service.name, { row: entry.row, definition: service });
-        }
+        if (entry === undefined) throw new RangeError(`service ${service.name} was not added`);
+        if (policyDiffers(entry.definition, service)) servicesChanged.push(service.name);
+        writePolicy(entry.row, service, outboundIndex(service.outbound ?? configuration.final));
+        serviceEntries.set(service.name, { row: entry.row, definition: service });
       }
       const userChanges = applyUsers(configuration);
       const nameChanges = applyServerNames(configuration);
@@ -228,10 +257,15 @@ export function createIdentities(tables: Tables, targets: Targets): Identities {
         rowPool.release(entry.row);
         servicesRemoved.push(name);
       }
-      return { servicesAdded, servicesChanged, servicesRemoved, ...userChanges, ...nameChanges };
+      const added = servicesAdded;
+      servicesAdded = [];
+      return { servicesAdded: added, servicesChanged, servicesRemoved, ...userChanges, ...nameChanges };
     },
 
     settle() {
+      for (const { row, definition } of serviceEntries.values()) {
+        if (definition.outbound === undefined) services.setOutbound(row, -1);
+      }
       rowPool.settle();
       credentialPool.settle();
     },

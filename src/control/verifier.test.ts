@@ -7,27 +7,36 @@ import { createVerifier } from './verifier.ts';
 
 const keys = deriveNameKeys(Int32Array.of(5, 6, 7, 8));
 const stored = {} as ScryptHash;
+const decoy = {} as ScryptHash;
+const NO_DECOY = 0;
 
 /** A verifier whose computations end when the test says so. */
 function setUp() {
   const credentials = credentialType.attach(new SharedArrayBuffer(credentialType.recordBytes * 2), 0, 2);
   credentials.setGeneration(0, 1);
   credentials.setGeneration(1, 1);
-  const computing: { password: string; judge: (isRight: boolean) => void; break: () => void }[] = [];
+  const computing: {
+    password: string;
+    against: ScryptHash;
+    judge: (isRight: boolean) => void;
+    break: () => void;
+  }[] = [];
   let nowMs = 1_000;
   const verifier = createVerifier({
     credentials,
     keys,
     hashOf: (credential) => (credential < 2 ? stored : undefined),
-    compute: (password) =>
+    decoyOf: (choice) => (choice === NO_DECOY ? undefined : decoy),
+    compute: (password, against) =>
       new Promise((judge, reject) => {
-        computing.push({ password, judge, break: () => reject(new Error('no memory')) });
+        computing.push({ password, against, judge, break: () => reject(new Error('no memory')) });
       }),
     now: () => nowMs,
   });
-  const ask = (password: string, source = 's', credential = 0, credentialGeneration = 1) =>
+  const ask = (password: string, source = 's', credential = 0, name = NO_DECOY) =>
     new Promise<number>((done) => {
-      verifier.verify({ credential, credentialGeneration, password, source }, done);
+      const userName = Int32Array.of(name, 0, 0, 0);
+      verifier.verify({ credential, credentialGeneration: 1, userName, password, source }, done);
     });
   const pass = (ms: number) => {
     nowMs += ms;
@@ -113,6 +122,34 @@ describe('verifier', () => {
     expect(computing).toHaveLength(2);
     expect(verifier.statistics()).toMatchObject({ running: 2, queued: 256 });
     expect(await ask('too much', 'last')).toBe(AUTH_BUSY);
+  });
+
+  it('computes as long for a name that nobody has, once for each name, and fails whatever comes out', async () => {
+    const { credentials, computing, ask } = setUp();
+    const first = ask('guess', 'a', -1, 1);
+    const second = ask('guess', 'b', -1, 2);
+    expect(computing.map(({ against }) => against === decoy)).toEqual([true, true]);
+    computing[0]?.judge(true);
+    computing[1]?.judge(false);
+    expect(await Promise.all([first, second])).toEqual([AUTH_FAILED, AUTH_FAILED]);
+    expect([0, 1].map((credential) => credentials.proven(credential))).toEqual([0, 0]);
+    expect(await ask('guess', 'c', -1, 1)).toBe(AUTH_FAILED);
+    expect(computing).toHaveLength(2);
+    void ask('guess', 'c', -1, 3);
+    expect(computing).toHaveLength(3);
+  });
+
+  it('bounds what one source may have waiting, also of names that nobody has', async () => {
+    const { verifier, ask } = setUp();
+    for (let i = 0; i < 8; i++) void ask(`guess ${i}`, 'one', -1, i + 1);
+    expect(await ask('guess', 'one', -1, 9)).toBe(AUTH_BUSY);
+    expect(verifier.statistics()).toMatchObject({ running: 2, queued: 6 });
+  });
+
+  it('answers at once where there is no hash at all', async () => {
+    const { computing, ask } = setUp();
+    expect(await ask('guess', 's', -1)).toBe(AUTH_FAILED);
+    expect(computing).toEqual([]);
   });
 
   it('takes a computation that broke for no judgement', async () => {

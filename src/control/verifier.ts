@@ -7,8 +7,11 @@
 //   questions of one source ≥ SOURCE_PENDING_MAX, or queue full → AUTH_BUSY
 //   else                                                        → queue, at most CONCURRENCY at once
 //
-// A user who has been verified once is not asked about here again and cannot be locked out by a neighbour behind the
-// same address. Control thread only.
+// Whatever a worker can't find right by itself while there are hashed credentials comes here, also for names that nobody
+// has and for passwords that are written plain. It is computed against a decoy and fails: by time they look the same.
+//
+// A user who has been verified once and is right is not asked about here again and cannot be locked out by a
+// neighbour behind the same address. Control thread only.
 
 import { LRUCache } from 'lru-cache';
 import { parseIp } from '../layout/ip-address.ts';
@@ -29,8 +32,11 @@ const FAILURE_TTL_MS = 5_000;
 const FAILURES_MAX = 16_384;
 
 export interface VerifyRequest {
+  /** -1: nobody has the name. */
   readonly credential: number;
   readonly credentialGeneration: number;
+  /** Keyed hash of the user name: four words. */
+  readonly userName: Int32Array;
   readonly password: string;
   /** Address of the client, as text. */
   readonly source: string;
@@ -61,6 +67,8 @@ export interface VerifierInit {
   /** `deriveNameKeys`. */
   readonly keys: Int32Array;
   readonly hashOf: (credential: number) => ScryptHash | undefined;
+  /** What is computed where there is no hash; undefined: nothing is. */
+  readonly decoyOf: (choice: number) => ScryptHash | undefined;
   readonly compute?: (password: string, stored: ScryptHash) => Promise<boolean>;
   /** Milliseconds. */
   readonly now?: () => number;
@@ -71,12 +79,14 @@ interface Question {
   readonly key: string;
   readonly request: VerifyRequest;
   readonly stored: ScryptHash;
+  /** The computation is for its duration only. */
+  readonly isDecoy: boolean;
   readonly proof: Int32Array;
   readonly waiters: { readonly source: string; readonly answer: VerifyAnswer }[];
 }
 
 export function createVerifier(init: VerifierInit): Verifier {
-  const { credentials, keys, hashOf } = init;
+  const { credentials, keys, hashOf, decoyOf } = init;
   const compute = init.compute ?? verifyScryptHash;
   const now = init.now ?? (() => performance.now());
   const failures = new LRUCache<string, true>({
@@ -112,8 +122,8 @@ export function createVerifier(init: VerifierInit): Verifier {
 
   /** Workers may know the password from now on, unless the credential is another one by now. */
   function remember(question: Question): void {
-    const { credential, credentialGeneration } = question.request;
-    if (credentials.generation(credential) !== credentialGeneration) return;
+    if (!isCurrent(credentials, question.request)) return;
+    const { credential } = question.request;
     for (let k = 0; k < 4; k++) credentials.setProof(credential, k, question.proof[k] as number);
     credentials.setProven(credential, 1);
   }
@@ -121,13 +131,12 @@ export function createVerifier(init: VerifierInit): Verifier {
   function settle(question: Question, reason: number): void {
     questions.delete(question.key);
     addPending(sourceKey(question.request.source), -1);
-    const { credential, credentialGeneration } = question.request;
     if (reason === 0) remember(question);
     else if (reason === AUTH_FAILED) failures.set(question.key, true);
-    const stillThere = credentials.generation(credential) === credentialGeneration;
+    const stillThere = isCurrent(credentials, question.request);
     for (const { source, answer } of question.waiters) {
       if (reason === AUTH_FAILED) fail(source);
-      const judged = stillThere ? reason : AUTH_FAILED;
+      const judged = reason === 0 && !stillThere ? AUTH_FAILED : reason;
       if (judged === 0) counts.right++;
       else if (judged === AUTH_FAILED) counts.wrong++;
       else counts.busy++;
@@ -143,7 +152,7 @@ export function createVerifier(init: VerifierInit): Verifier {
       // Rejected for want of memory: that is no judgement, and nothing to remember.
       compute(question.request.password, question.stored)
         .then(
-          (isRight) => (isRight ? 0 : AUTH_FAILED),
+          (isRight) => (isRight && !question.isDecoy ? 0 : AUTH_FAILED),
           () => AUTH_BUSY,
         )
         .then((reason) => {
@@ -157,16 +166,17 @@ export function createVerifier(init: VerifierInit): Verifier {
   return {
     verify(request, answer) {
       counts.asked++;
-      const { credential, credentialGeneration, password } = request;
+      const { credential, credentialGeneration, userName, password } = request;
       const source = sourceKey(request.source);
-      const stored = hashOf(credential);
-      if (stored === undefined || credentials.generation(credential) !== credentialGeneration) {
+      const own = isCurrent(credentials, request) ? hashOf(credential) : undefined;
+      const stored = own ?? decoyOf(userName[0] as number);
+      if (stored === undefined) {
         counts.wrong++;
         answer(AUTH_FAILED);
         return;
       }
       const proof = hashText(keys, PASSWORD_KEY, password);
-      if (isProven(credentials, credential, proof)) {
+      if (own !== undefined && isProven(credentials, credential, proof)) {
         counts.remembered++;
         answer(0);
         return;
@@ -176,7 +186,8 @@ export function createVerifier(init: VerifierInit): Verifier {
         answer(AUTH_FAILED);
         return;
       }
-      const key = `${credential}.${credentialGeneration}.${proof.join('.')}`;
+      // With the name, also where it is nobody's: else one failure would answer for all such names, and quickly.
+      const key = `${credential}.${credentialGeneration}.${userName.join('.')}.${proof.join('.')}`;
       if (failures.has(key)) {
         counts.remembered++;
         fail(source);
@@ -194,7 +205,14 @@ export function createVerifier(init: VerifierInit): Verifier {
         return;
       }
       addPending(source, 1);
-      const question = { key, request, stored, proof, waiters: [{ source, answer }] };
+      const question = {
+        key,
+        request,
+        stored,
+        isDecoy: own === undefined,
+        proof,
+        waiters: [{ source, answer }],
+      };
       questions.set(key, question);
       queue.push(question);
       next();
@@ -208,6 +226,12 @@ function sourceKey(source: string): string {
   const words = parseIp(source);
   if (words === undefined || (words[0] === 0 && words[1] === 0 && words[2] === MAPPED_WORD)) return source;
   return `${words[0]}.${words[1]}`;
+}
+
+/** Whether the request speaks of a credential, and of the one that is there now. */
+function isCurrent(credentials: CredentialTable, request: VerifyRequest): boolean {
+  const { credential, credentialGeneration } = request;
+  return credential >= 0 && credentials.generation(credential) === credentialGeneration;
 }
 
 /** Somebody else's question about the same password may have been answered while this one was on its way. */

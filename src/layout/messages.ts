@@ -30,7 +30,7 @@ export interface InboundDefinition {
   readonly type: number;
   /** The receiving worker's own listening descriptors (SO_REUSEPORT). */
   readonly listenFds: readonly number[];
-  /** Service row of clients that show no credentials; -1: they must. */
+  /** Service row of all clients, of whom none is asked for a password; -1: credentials say which. */
   readonly service: number;
   /** Target record of a forward inbound; -1: its service's. */
   readonly target: number;
@@ -121,13 +121,18 @@ export type WorkerMessage =
       readonly generation: number;
       readonly name: string;
       readonly ipVersion: number;
+      /** Whose look-ups under way are bounded together. */
+      readonly source: string;
     }
   | {
       readonly kind: 'verify';
       readonly slot: number;
       readonly generation: number;
+      /** -1: nobody has the name, which takes as long to find out. */
       readonly credential: number;
       readonly credentialGeneration: number;
+      /** Keyed hash of the user name: four words. */
+      readonly userName: Int32Array;
       readonly password: string;
       /** Where failures are remembered. */
       readonly source: string;

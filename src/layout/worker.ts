@@ -63,6 +63,8 @@ export const machineType = defineRecords('Machine', {
   descriptors: atomic,
   /** How many they may hold together. */
   descriptorsMax: atomic,
+  /** Credentials of which only a scrypt hash is known. While there are any, every wrong password costs what theirs do. */
+  hashedCredentials: atomic,
 });
 
 export type MachineTable = ReturnType<typeof machineType.attach>;

@@ -6,12 +6,9 @@ import { SERVICE_ENABLED } from '../layout/service.ts';
 import type { DataWorker } from './data-worker.ts';
 import { CONTINUE } from './flags.ts';
 
-/** First sight of the service that `identify` has found. @returns CONTINUE or a retire reason */
+/** First sight of the service that `identify` has found, perhaps some messages ago. @returns CONTINUE or a retire reason */
 export function admit(w: DataWorker, slot: number): number {
-  const service = w.table.service(slot);
-  if (service < 0) return SERVICE_REMOVED;
-  w.table.setServiceGeneration(slot, w.tables.services.generation(service));
-  return readmit(w, slot);
+  return w.table.service(slot) < 0 ? SERVICE_REMOVED : readmit(w, slot);
 }
 
 /** Whether what admitted the connection still holds. @returns CONTINUE or a retire reason */

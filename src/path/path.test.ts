@@ -54,6 +54,15 @@ function expectNothingLeft({ edge, until }: SmallEdge): void {
   expect(edge.leaks()).toEqual([]);
 }
 
+/** Where clients must say who they are. */
+function startClosedEdge(): SmallEdge {
+  const small = startSmallEdge();
+  const { edge, inbounds } = small;
+  edge.plan(inbounds.map((inbound, index) => (index === 0 ? inbound : { ...inbound, service: -1 })));
+  edge.turn();
+  return small;
+}
+
 /** What the worker asked the control thread last. */
 function asked<K extends 'resolve' | 'verify'>(small: SmallEdge, kind: K) {
   small.until(() => small.edge.posted.some((message) => message.kind === kind));
@@ -181,7 +190,7 @@ describe('answers that come late', () => {
 
   it('do not slip past a service that was disabled, or a user that was removed, meanwhile', () => {
     for (const kind of ['service', 'user'] as const) {
-      const small = startSmallEdge();
+      const small = startClosedEdge();
       const { edge, until } = small;
       const credential = edge.addUser('ann', 'secret', 0);
       const client = dial(edge, SOCKS_PORT)
@@ -242,7 +251,7 @@ describe('passwords that the control thread must judge', () => {
   ];
 
   it('go on at the same step once they are proven, and are asked for once', () => {
-    const small = startSmallEdge();
+    const small = startClosedEdge();
     const { edge, until, server } = small;
     const credential = edge.addUser('bob', 'hashed', 0, true);
     const client = dial(edge, SOCKS_PORT).say([5, 1, 2]).say(login('hashed')).say(socksRequest(SERVER_PORT));
@@ -265,7 +274,7 @@ describe('passwords that the control thread must judge', () => {
   });
 
   it('are refused in the words of the protocol', () => {
-    const small = startSmallEdge();
+    const small = startClosedEdge();
     const { edge, until } = small;
     edge.addUser('bob', 'hashed', 0, true);
     const socks = dial(edge, SOCKS_PORT).say([5, 1, 2]).say(login('x'));

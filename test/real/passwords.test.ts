@@ -12,6 +12,9 @@ const FLOOD_COUNT = 100;
 /** Of one source, that may be computed before its others are gated: 10 failures and 8 that were pending then. */
 const COMPUTED_MAX = 20;
 
+/** Less than one computation takes anywhere, and far more than the way to the worker and back. */
+const SCRYPT_MS_MIN = 8;
+
 /** As an operator would make it with any tool that knows the PHC string format. */
 function scryptHash(password: string): string {
   const salt = randomBytes(16);
@@ -28,10 +31,11 @@ describe('passwords known by their scrypt hash', () => {
 
   beforeAll(async () => {
     origin = await startOrigin();
-    const users = ['alice', 'bob', 'carol', 'dave'].map((username) => ({
+    const hashed = ['alice', 'bob', 'carol', 'dave', 'eve'].map((username) => ({
       username,
       password: scryptHash(`of ${username}`),
     }));
+    const users = [...hashed, { username: 'plain', password: 'of plain' }];
     daemon = await startDaemon({
       inbounds: [
         { tag: 'socks', type: 'socks5', listen: '0.0.0.0:0' },
@@ -70,9 +74,27 @@ describe('passwords known by their scrypt hash', () => {
       const wrong = await curl('127.0.0.11', 'alice:of carol', ...proxy);
       expect(wrong.stdout, proxy.join(' ')).not.toBe('200');
     }
-    // Computed once; then the worker has a proof, and judges right and wrong by itself.
+    // Computed once; then the worker has a proof, and takes the right one by itself. A wrong one is computed all the same.
     const { right, wrong } = (await daemon.status()).passwords;
-    expect([right, wrong]).toEqual([1, 1]);
+    expect([right, wrong]).toEqual([1, 2]);
+  });
+
+  it('cost the same where wrong, whoever they are of, so that names cannot be told by time', async () => {
+    const source = '127.0.0.14';
+    expect(await offer(socks, source, 'eve', 'of eve')).toBe(0);
+    const before = (await daemon.status()).passwords;
+    const names = ['nobody', 'noone', 'bob', 'eve', 'plain'];
+    const took: [string, number][] = [];
+    for (const name of names) {
+      const startMs = performance.now();
+      expect(await offer(socks, source, name, 'the same guess'), name).toBe(1);
+      took.push([name, performance.now() - startMs]);
+    }
+    const after = (await daemon.status()).passwords;
+    // None was answered by the worker alone, nor from what was remembered of another name.
+    expect((after['wrong'] ?? 0) - (before['wrong'] ?? 0)).toBe(names.length);
+    const fastest = Math.min(...took.map(([, ms]) => ms));
+    expect(fastest, JSON.stringify(took)).toBeGreaterThan(SCRYPT_MS_MIN);
   });
 
   it.skipIf(missing('curl'))('are gated for a source that floods us, and for nobody else', async () => {

@@ -37,7 +37,7 @@ import {
   STEP_SOCKS_REQUEST,
 } from '../flags.ts';
 import { parseClientHello } from './client-hello.ts';
-import { authenticate } from './credentials.ts';
+import { assignService, authenticate } from './credentials.ts';
 import { parseHttpHead } from './http.ts';
 import { CREDENTIAL_NONE, CREDENTIAL_PASSWORD, HOST_IP } from './parsed.ts';
 import { needMore, peekHead, takeHead } from './peek.ts';
@@ -123,7 +123,7 @@ function oneStep(w: DataWorker, slot: number, inbound: InboundDefinition): numbe
 }
 
 function forward(w: DataWorker, slot: number, inbound: InboundDefinition): number {
-  w.table.setService(slot, inbound.service);
+  assignService(w, slot, inbound.service);
   w.table.setTargetIndex(
     slot,
     inbound.target >= 0 ? inbound.target : w.tables.services.target(inbound.service),
@@ -159,14 +159,14 @@ function socksGreeting(w: DataWorker, slot: number, inbound: InboundDefinition, 
   if (taken === 0) return needMore(w, slot, length);
   const failed = takeHead(w, slot, taken);
   if (failed !== 0) return failed;
+  if (inbound.service >= 0 && (parsed.methodsOffered & OFFERS_NO_AUTH) !== 0) {
+    assignService(w, slot, inbound.service);
+    w.table.setStep(slot, STEP_SOCKS_REQUEST);
+    return say(w, slot, writeSocksMethod(w.headOut, SOCKS_METHOD_NO_AUTH)) ? NEXT : CLIENT_RESET;
+  }
   if ((parsed.methodsOffered & OFFERS_PASSWORD) !== 0) {
     w.table.setStep(slot, STEP_SOCKS_PASSWORD);
     return say(w, slot, writeSocksMethod(w.headOut, SOCKS_METHOD_PASSWORD)) ? NEXT : CLIENT_RESET;
-  }
-  if (inbound.service >= 0 && (parsed.methodsOffered & OFFERS_NO_AUTH) !== 0) {
-    w.table.setService(slot, inbound.service);
-    w.table.setStep(slot, STEP_SOCKS_REQUEST);
-    return say(w, slot, writeSocksMethod(w.headOut, SOCKS_METHOD_NO_AUTH)) ? NEXT : CLIENT_RESET;
   }
   return AUTH_REQUIRED;
 }
@@ -175,9 +175,14 @@ function socksPassword(w: DataWorker, slot: number, inbound: InboundDefinition, 
   const taken = parseSocksPassword(w.head, length, w.parsed);
   if (taken < 0) return -taken;
   if (taken === 0) return needMore(w, slot, length);
-  // Not taken out of the socket before it is judged: after a wait for the control thread it is read again.
-  const judged = authenticate(w, slot, inbound.service);
-  if (judged !== CONTINUE) return judged;
+  if (inbound.service >= 0) {
+    // Nobody is asked here: whatever a client insists on showing is as good as nothing.
+    assignService(w, slot, inbound.service);
+  } else {
+    // Not taken out of the socket before it is judged: after a wait for the control thread it is read again.
+    const judged = authenticate(w, slot);
+    if (judged !== CONTINUE) return judged;
+  }
   const failed = takeHead(w, slot, taken);
   if (failed !== 0) return failed;
   w.table.setStep(slot, STEP_SOCKS_REQUEST);
@@ -197,12 +202,12 @@ function httpHead(w: DataWorker, slot: number, inbound: InboundDefinition, lengt
   const taken = parseHttpHead(w.head, length, HTTP_HEAD_BYTES_MAX, parsed);
   if (taken < 0) return -taken;
   if (taken === 0) return needMore(w, slot, length);
-  if (parsed.credentialKind === CREDENTIAL_NONE) {
-    if (inbound.service < 0) return AUTH_REQUIRED;
-    w.table.setService(slot, inbound.service);
+  if (inbound.service >= 0) {
+    assignService(w, slot, inbound.service);
   } else {
+    if (parsed.credentialKind === CREDENTIAL_NONE) return AUTH_REQUIRED;
     if (parsed.credentialKind !== CREDENTIAL_PASSWORD) return AUTH_FAILED;
-    const judged = authenticate(w, slot, inbound.service);
+    const judged = authenticate(w, slot);
     if (judged !== CONTINUE) return judged;
   }
   if (parsed.isConnect === 1) {
@@ -224,23 +229,28 @@ function clientHello(w: DataWorker, slot: number, length: number): number {
   if (service < 0) return SERVER_NAME_UNKNOWN;
   const target = w.tables.services.target(service);
   if (target < 0) return SERVER_NAME_UNKNOWN;
-  w.table.setService(slot, service);
+  assignService(w, slot, service);
   w.table.setTargetIndex(slot, target);
   w.table.setStep(slot, STEP_NONE);
   return CONTINUE;
 }
 
-/** The whole name first, then `*.` and what follows its first label: a wildcard stands for one label. */
+/**
+ * The whole name first, then `*.` and ever less of it, so that the most specific wildcard wins: a wildcard stands for one
+ * or more labels. A name has at most 127 of them.
+ */
 function serviceByName(w: DataWorker): number {
   const { name, nameLength } = w.parsed;
   const names = w.tables.serverNames;
   sipHash(w.nameKeys, SERVER_NAME_KEY, name, 0, nameLength, w.hash, 0);
   const exact = names.get(w.hash, 0);
   if (exact >= 0) return exact;
-  let label = 0;
-  while (label < nameLength && name[label] !== DOT) label++;
-  const start = label + 1;
-  if (start >= nameLength) return -1;
-  sipHash(w.nameKeys, WILDCARD_NAME_KEY, name, start, nameLength - start, w.hash, 0);
-  return names.get(w.hash, 0);
+  for (let dot = 0; dot < nameLength - 1; dot++) {
+    if (name[dot] !== DOT) continue;
+    const start = dot + 1;
+    sipHash(w.nameKeys, WILDCARD_NAME_KEY, name, start, nameLength - start, w.hash, 0);
+    const wildcard = names.get(w.hash, 0);
+    if (wildcard >= 0) return wildcard;
+  }
+  return -1;
 }
