@@ -57,7 +57,6 @@ export const OUTBOUND_UNAVAILABLE = reason('outbound_unavailable', 'operator');
 // Bounds of this machine.
 export const DESCRIPTORS_EXHAUSTED = reason('descriptors_exhausted', 'kernel');
 export const SLOTS_EXHAUSTED = reason('slots_exhausted', 'kernel');
-export const BUFFERS_EXHAUSTED = reason('buffers_exhausted', 'kernel');
 export const KERNEL_ERROR = reason('kernel_error', 'kernel');
 
 // What an operator or the supervisor did.

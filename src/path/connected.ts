@@ -1,35 +1,14 @@
 // What happens between a connect that came through and the relay: the way is told of, first the server (PROXY header,
 // rewritten request head), then the client. Owner worker only.
 
-import {
-  BUFFERS_EXHAUSTED,
-  CLIENT_RESET,
-  KERNEL_ERROR,
-  MALFORMED_HTTP,
-  SERVER_RESET,
-} from '../layout/reasons.ts';
-import { CLIENT, SERVER, UP } from '../layout/slot.ts';
-import { account } from './account.ts';
+import { CLIENT_RESET, KERNEL_ERROR, SERVER_RESET } from '../layout/reasons.ts';
+import { CLIENT, SERVER } from '../layout/slot.ts';
 import { sayConnected } from './answer.ts';
 import type { DataWorker } from './data-worker.ts';
-import {
-  FRAMED_CHUNKED,
-  FRAMED_LENGTH,
-  READABLE,
-  REQUEST_OVER,
-  SENT_ONCE,
-  SLOW,
-  STEP_HTTP_FORWARD_HEAD,
-  STEP_NONE,
-} from './flags.ts';
-import { rewriteHead } from './identify/http-rewrite.ts';
-import { parseHttpHead } from './identify/http.ts';
-import { HTTP_HEAD_BYTES_MAX } from './identify/identify.ts';
-import { BODY_CHUNKED, BODY_LENGTH, HOST_IP } from './identify/parsed.ts';
-import { takeHead } from './identify/peek.ts';
+import { READABLE, SENT_ONCE, STEP_HTTP_FORWARD_HEAD, STEP_NONE } from './flags.ts';
+import { HOST_IP } from './identify/parsed.ts';
 import { writeProxyV1, writeProxyV2 } from './identify/proxy-protocol.ts';
-import { keepLeft } from './relay/leftovers.ts';
-import { block } from './relay/turn.ts';
+import { startRequest } from './relay/request-head.ts';
 
 /** @returns 0 (the relay may start) or a retire reason */
 export function connected(w: DataWorker, slot: number): number {
@@ -41,7 +20,7 @@ export function connected(w: DataWorker, slot: number): number {
   }
   const step = table.step(slot);
   if (step === STEP_HTTP_FORWARD_HEAD) {
-    const failed = forwardHead(w, slot);
+    const failed = startRequest(w, slot);
     if (failed !== 0) return failed;
   } else if (!sayConnected(w, slot)) {
     return CLIENT_RESET;
@@ -75,48 +54,4 @@ function sendProxyHeader(w: DataWorker, slot: number, version: number): number {
   // The first bytes on a new socket: its empty queue takes them, or the server is gone.
   table.setFlags(slot, table.flags(slot) | SENT_ONCE);
   return w.sys.send(table.fd(slot, SERVER), w.headOutAddress, length, 0) === length ? 0 : SERVER_RESET;
-}
-
-/** Takes the request's head out of the client's socket, and gives the server its own form of it. */
-function forwardHead(w: DataWorker, slot: number): number {
-  const table = w.table;
-  const headBytes = table.headBytes(slot);
-  const failed = takeHead(w, slot, headBytes);
-  if (failed !== 0) return failed;
-  const parsed = w.parsed;
-  if (parseHttpHead(w.head, headBytes, HTTP_HEAD_BYTES_MAX, parsed) !== headBytes) return MALFORMED_HTTP;
-  const length = rewriteHead(w.head, parsed, w.headOut);
-  if (length < 0) return -length;
-  frame(w, slot);
-  return sendHead(w, slot, length);
-}
-
-/** Up to where the client's bytes belong to this request. */
-function frame(w: DataWorker, slot: number): void {
-  const table = w.table;
-  const parsed = w.parsed;
-  let flag = REQUEST_OVER;
-  if (parsed.bodyKind === BODY_CHUNKED) {
-    flag = FRAMED_CHUNKED;
-    for (let word = 0; word < w.chunked.length; word++) table.setChunked(slot, word, 0);
-  } else if (parsed.bodyKind === BODY_LENGTH && parsed.bodyBytes > 0) {
-    flag = FRAMED_LENGTH;
-    table.setFramedRemaining(slot, parsed.bodyBytes);
-  }
-  table.setFlags(slot, table.flags(slot) | flag | (SLOW << UP));
-}
-
-function sendHead(w: DataWorker, slot: number, length: number): number {
-  const table = w.table;
-  const sent = w.sys.send(table.fd(slot, SERVER), w.headOutAddress, length, 0);
-  table.setFlags(slot, table.flags(slot) | SENT_ONCE);
-  if (sent > 0) account(w, slot, UP, sent);
-  if (sent === length) return 0;
-  if (sent < 0) return SERVER_RESET;
-  if (w.buffers.exhausted) return BUFFERS_EXHAUSTED;
-  const left = w.buffers.addressOf(w.buffers.current) - w.buffers.baseAddress;
-  for (let i = sent; i < length; i++) w.buffers.bytes[left + i] = w.headOut[i] as number;
-  keepLeft(w, slot, UP, sent, length);
-  block(w, slot, UP);
-  return 0;
 }

@@ -37,6 +37,10 @@ export const REQUEST_OVER = 1 << 25;
 /** Something was sent to the server: a second small segment would meet Nagle's algorithm. */
 export const SENT_ONCE = 1 << 26;
 export const NODELAY_SET = 1 << 27;
+/** The request's head is still in the client's socket: the server has not been sent all of it (relay/request-head.ts). */
+export const HEAD_DUE = 1 << 28;
+/** The target is a Unix socket: decided once, since the target's record may change while the connection waits. */
+export const UNIX_TARGET = 1 << 29;
 
 export const FRAMED = FRAMED_LENGTH | FRAMED_CHUNKED | REQUEST_OVER;
 

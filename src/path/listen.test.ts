@@ -3,7 +3,9 @@
 import { describe, expect, it } from 'vitest';
 import { dial } from '../../test/exactness/actors.ts';
 import { FORWARD_PORT, startSmallEdge } from '../../test/exactness/small-edge.ts';
+import type { SmallEdge } from '../../test/exactness/small-edge.ts';
 import { DESCRIPTORS_EXHAUSTED, SLOTS_EXHAUSTED } from '../layout/reasons.ts';
+import { EMFILE, ENFILE, ENOBUFS, ENOMEM } from '../sys/constants.ts';
 import { learnCap } from './listen.ts';
 
 describe('accepting at a bound', () => {
@@ -88,6 +90,75 @@ describe('accepting at a bound', () => {
     for (const client of clients) if (!client.isOver) client.reset();
     until(() => edge.w.slots.live === 0);
     expect(edge.leaks()).toEqual([]);
+  });
+});
+
+describe('a shortage that refusing does not shorten', () => {
+  /** Makes accept fail with `errno` until told otherwise, and counts how often it is tried. */
+  function shortage(small: SmallEdge, errno: number): { tries: number; isOver: boolean } {
+    const { sys, w } = small.edge;
+    const state = { tries: 0, isOver: false };
+    const accept = sys.accept.bind(sys);
+    const eventfd = sys.eventfd.bind(sys);
+    Object.assign(w.sys, {
+      accept: (fd: number, address: number, length: number) => {
+        if (state.isOver) return accept(fd, address, length);
+        // A loop that spins would never let virtual time pass.
+        if (++state.tries > 500) throw new Error('accept is tried without end');
+        return -errno;
+      },
+      eventfd: () => (state.isOver || errno === ENOBUFS || errno === ENOMEM ? eventfd() : -errno),
+    });
+    return state;
+  }
+
+  it.each([
+    ['ENOBUFS', ENOBUFS],
+    ['ENOMEM', ENOMEM],
+    ['EMFILE', EMFILE],
+    ['ENFILE', ENFILE],
+  ])('%s pauses the listeners, is counted, and is recovered from', (_, errno) => {
+    const small = startSmallEdge();
+    const { edge, until, server } = small;
+    const state = shortage(small, errno);
+    const client = dial(edge, FORWARD_PORT).say('after all').fin();
+    small.pass(200);
+    expect(state.tries).toBeGreaterThan(4);
+    expect(state.tries).toBeLessThan(60);
+    expect(edge.tables.workers.acceptExhausted(0)).toBeGreaterThan(4);
+    state.isOver = true;
+    until(() => server.accepted.length === 1 && server.last().sawFin);
+    expect(server.last().text).toBe('after all');
+    server.last().fin();
+    until(() => client.sawFin && edge.w.slots.live === 0);
+    edge.turn();
+    expect(edge.leaks()).toEqual([]);
+  });
+
+  it('outlasts a change of plan, and a drain ends it', () => {
+    const small = startSmallEdge();
+    const { edge, until, server, inbounds } = small;
+    const state = shortage(small, ENOMEM);
+    dial(edge, FORWARD_PORT);
+    until(() => state.tries === 1);
+    // Other indices: every listener is put into epoll anew while they are all out of it.
+    edge.plan(inbounds.map((inbound, index) => ({ ...inbound, index: index + 1, generation: 2 })));
+    small.pass(5);
+    state.isOver = true;
+    until(() => server.accepted.length === 1);
+    small.pass(50);
+    const second = dial(edge, FORWARD_PORT);
+    until(() => server.accepted.length === 2);
+    state.isOver = false;
+    const before = state.tries;
+    const late = dial(edge, FORWARD_PORT);
+    until(() => state.tries > before);
+    edge.tell({ kind: 'drain' });
+    state.isOver = true;
+    small.pass(100);
+    expect(late.isOver).toBe(false);
+    expect(server.accepted.length).toBe(2);
+    second.reset();
   });
 });
 

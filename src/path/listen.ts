@@ -6,12 +6,15 @@
 //
 // At a bound a connection is accepted and reset at once: left in the queue it would wake the loop for ever and time
 // out at the client. When the kernel itself has no descriptor left, a spare one is given up for the moment that takes.
+// Where that does not help either (the spare is gone, or memory is short) the queue can't be shortened, and the listener
+// would wake the loop for ever: all listeners leave epoll for PAUSE_MS, and clients wait in the queues meanwhile.
 
 import { DESCRIPTORS_EXHAUSTED, SLOTS_EXHAUSTED } from '../layout/reasons.ts';
 import { CLIENT, SERVER, SLOT_HANDSHAKE } from '../layout/slot.ts';
 import {
   EAGAIN,
   ECONNABORTED,
+  EEXIST,
   EINTR,
   EMFILE,
   ENFILE,
@@ -36,6 +39,8 @@ const REFUSED = -2;
 
 /** The most that one wake-up of one listener takes. */
 const ACCEPTS_PER_TURN_MAX = 64;
+/** How long nothing is accepted after the kernel could not give what an accept takes. */
+const PAUSE_MS = 10;
 /** Wake-ups in a row that used the whole cap before it doubles. */
 const STREAK_TO_DOUBLE = 4;
 
@@ -128,11 +133,14 @@ function refuse(w: DataWorker, fd: number, reason: number): number {
 function acceptFailed(w: DataWorker, listenFd: number, errno: number): number {
   if (errno === EAGAIN) return NONE_WAITING;
   if (errno === EINTR || errno === ECONNABORTED) return REFUSED;
+  if (!isShortage(errno)) {
+    // Errors of the network that accept4 hands on belong to the connection that is gone (accept(2)).
+    return REFUSED;
+  }
   w.row.addAcceptExhausted(w.index, 1);
   if (errno === EMFILE || errno === ENFILE) return refuseWithSpare(w, listenFd);
-  if (errno === ENOBUFS || errno === ENOMEM) return NONE_WAITING;
-  // Errors of the network that accept4 hands on belong to the connection that is gone (accept(2)).
-  return REFUSED;
+  pauseListening(w);
+  return NONE_WAITING;
 }
 
 /** Nothing is left but the descriptor kept for this: it takes the connection, so that the client hears a no. */
@@ -144,7 +152,50 @@ function refuseWithSpare(w: DataWorker, listenFd: number): number {
     w.row.addAccepted(w.index, 1);
     refuse(w, fd, DESCRIPTORS_EXHAUSTED);
   }
+  // Another thread may have taken its place meanwhile: then it is asked for again at the next shortage.
   w.spareFd = sys.eventfd();
   w.row.setSpareFd(w.index, w.spareFd);
-  return fd >= 0 ? REFUSED : NONE_WAITING;
+  if (fd >= 0) return REFUSED;
+  if (isShortage(-fd)) pauseListening(w);
+  return NONE_WAITING;
+}
+
+function isShortage(errno: number): boolean {
+  return errno === EMFILE || errno === ENFILE || errno === ENOBUFS || errno === ENOMEM;
+}
+
+/** The worker's own timer, behind those of its slots: when it is due, `resumeListening` is. */
+export function listenTimer(w: DataWorker): number {
+  return w.table.count;
+}
+
+/**
+ * Takes the listeners out of epoll for a while: being level-triggered they would wake the loop at once. Also where a pause
+ * goes on already, since a plan may have put new ones in.
+ */
+function pauseListening(w: DataWorker): void {
+  const wheel = w.reactor.wheel;
+  for (let index = 0; index < w.inbounds.length; index++) {
+    const inbound = w.inbounds[index];
+    if (inbound === undefined) continue;
+    for (let i = 0; i < inbound.listenFds.length; i++)
+      w.reactor.removeListener(inbound.listenFds[i] as number);
+  }
+  if (!wheel.isArmed(listenTimer(w))) wheel.arm(listenTimer(w), (w.reactor.nowTick + PAUSE_MS) | 0);
+}
+
+/** The pause is over. A plan may have come meanwhile: its new listeners are there already, and adding them again does nothing. */
+export function resumeListening(w: DataWorker): void {
+  if (w.draining || w.stopped) return;
+  let failed = false;
+  for (let index = 0; index < w.inbounds.length; index++) {
+    const inbound = w.inbounds[index];
+    if (inbound === undefined) continue;
+    for (let i = 0; i < inbound.listenFds.length; i++) {
+      const added = w.reactor.addListener(inbound.listenFds[i] as number, index);
+      if (added < 0 && added !== -EEXIST) failed = true;
+    }
+  }
+  // epoll itself lacks memory: a listener that stayed out would be deaf for ever.
+  if (failed) w.reactor.wheel.arm(listenTimer(w), (w.reactor.nowTick + PAUSE_MS) | 0);
 }

@@ -43,7 +43,7 @@ import { BROKEN, CONTINUE, ENDED, ENDING, QUEUED, READABLE, STEP_FORWARD, URGENT
 import { isCredentialCurrent } from './identify/credentials.ts';
 import { firstStep, identify } from './identify/identify.ts';
 import { linger, startLinger } from './linger.ts';
-import { acceptOne, learnCap, NONE_WAITING, registerClient } from './listen.ts';
+import { acceptOne, learnCap, listenTimer, NONE_WAITING, registerClient, resumeListening } from './listen.ts';
 import { connectOutcome, dialNext } from './outbound/dial.ts';
 import { dialResolved, outbound } from './outbound/outbound.ts';
 import { isStillDelivering, resettingEvent, resettingStep } from './relay/ends.ts';
@@ -229,6 +229,10 @@ function onReady(w: DataWorker, slot: number): void {
 
 function onDeadline(w: DataWorker, slot: number): void {
   const table = w.table;
+  if (slot === listenTimer(w)) {
+    resumeListening(w);
+    return;
+  }
   switch (table.state(slot)) {
     case SLOT_HANDSHAKE:
       refuse(w, slot, HANDSHAKE_TIMEOUT);

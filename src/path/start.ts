@@ -26,7 +26,8 @@ export function startDataWorker(
   const path = createPath(w, () => {
     if (!w.warming) readMail(w);
   });
-  w.reactor = new Reactor(sys, path, wakeFd, w.table.count, w.table.count);
+  // A timer for each slot, and the listeners' (listen.ts).
+  w.reactor = new Reactor(sys, path, wakeFd, w.table.count, w.table.count + 1);
   w.row.setWakeFd(index, wakeFd);
   w.row.setEpollFd(index, w.reactor.epollFd);
   w.spareFd = sys.eventfd();

@@ -46,8 +46,6 @@ export interface Expectation {
   readonly isRough: boolean;
   /** A handshake may be refused because the kernel did not take an answer at once (answer.ts). */
   readonly mayRefuse: boolean;
-  /** Bodies of requests may be cut for want of a buffer (framed.ts). */
-  readonly mayCutBodies: boolean;
 }
 
 /** The client comes. */
@@ -133,7 +131,6 @@ export function judge(connection: Connection, expectation: Expectation, mistakes
   if (expectation.isRough) return;
   const isOwnDoing = [client, server].some((peer) => peer?.resetSent || peer?.closedEarly);
   if (isOwnDoing) return;
-  if (protocol === 'post' && expectation.mayCutBodies) return;
   if (!connection.hasServer) {
     if (client.isEstablished && !protocol.startsWith('forward')) say('connected to nobody');
     return;

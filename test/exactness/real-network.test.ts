@@ -18,7 +18,7 @@ const TOGETHER = 150;
 const FORWARDED = 150;
 const TIME_MS_MAX = 20_000;
 const SERVERLESS_CHANCE = 0.03;
-const EXPECTATION = { isRough: false, mayRefuse: false, mayCutBodies: false };
+const EXPECTATION = { isRough: false, mayRefuse: false };
 
 const seed = Number(process.env['SLUICE_SEED'] ?? 1);
 

@@ -8,7 +8,6 @@
 
 import { INBOUND_FORWARD, INBOUND_HTTP, INBOUND_SOCKS5 } from '../../src/layout/messages.ts';
 import {
-  BUFFERS_EXHAUSTED,
   HALF_CLOSE_TIMEOUT,
   HANDSHAKE_TIMEOUT,
   IDLE_TIMEOUT,
@@ -137,7 +136,6 @@ function observe(
   const expectation = {
     isRough: mood === 'rough',
     mayRefuse: (faults.spuriousAgain ?? 0) > 0 || (faults.splitWrite ?? 0) > 0,
-    mayCutBodies: edge.ended(BUFFERS_EXHAUSTED) > 0,
   };
   for (const connection of connections) judge(connection, expectation, mistakes);
   if (mood !== 'rough') {

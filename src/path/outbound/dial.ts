@@ -10,7 +10,6 @@ import {
   KERNEL_ERROR,
   OUTBOUND_REMOVED,
 } from '../../layout/reasons.ts';
-import { TARGET_UNIX } from '../../layout/service.ts';
 import { SERVER, SLOT_CONNECTING } from '../../layout/slot.ts';
 import {
   AF_UNIX,
@@ -34,7 +33,18 @@ import {
 } from '../../sys/constants.ts';
 import { MAPPED_WORD, SOCKADDR_BYTES_MAX } from '../../sys/socket-address.ts';
 import type { DataWorker } from '../data-worker.ts';
-import { BLOCKED, BROKEN, ENDED, ENDING, NODELAY_SET, READABLE, SENT_ONCE, URGENT, WAIT } from '../flags.ts';
+import {
+  BLOCKED,
+  BROKEN,
+  ENDED,
+  ENDING,
+  NODELAY_SET,
+  READABLE,
+  SENT_ONCE,
+  UNIX_TARGET,
+  URGENT,
+  WAIT,
+} from '../flags.ts';
 import { CONNECTION_EVENTS } from '../listen.ts';
 import { applyOptions } from './objects.ts';
 import type { Outbound } from './objects.ts';
@@ -116,9 +126,10 @@ function attemptEnds(w: DataWorker, slot: number): number {
 /** Writes the target's address into `w.address`. */
 function writeTarget(w: DataWorker, slot: number): void {
   const table = w.table;
-  const target = table.targetIndex(slot);
-  if (target >= 0 && w.tables.targets.kind(target) === TARGET_UNIX) {
-    writeUnixTarget(w, target);
+  // Not what the record says now: it may be another target's since. (A Unix target is dialled once, in the turn in which
+  // it was read, so its path is never stale.)
+  if ((table.flags(slot) & UNIX_TARGET) !== 0) {
+    writeUnixTarget(w, table.targetIndex(slot));
     return;
   }
   w.address.setIp(
@@ -141,13 +152,17 @@ function writeUnixTarget(w: DataWorker, target: number): void {
   w.address.length = 2 + length + 1;
 }
 
-/** Binds to the outbound's next source address of the target's family. It has none of that family: the kernel's choice. */
+/**
+ * Binds to the outbound's next source address of the target's family. An outbound that has addresses, but none of that
+ * family, can't reach the target: the kernel's choice would be an address that the operator did not allow.
+ * @returns 0 or a negative errno
+ */
 function bindSource(w: DataWorker, outbound: Outbound, fd: number, family: number): number {
   if (family === AF_UNIX) return 0;
   const isIpv4 = w.address.word(2) === MAPPED_WORD && w.address.word(0) === 0 && w.address.word(1) === 0;
   const addresses = isIpv4 ? outbound.bind4 : outbound.bind6;
   const count = addresses.length / 4;
-  if (count === 0) return 0;
+  if (count === 0) return outbound.bind4.length + outbound.bind6.length === 0 ? 0 : -EADDRNOTAVAIL;
   const at = (outbound.bindNext % count) * 4;
   outbound.bindNext = (outbound.bindNext + 1) & 0xffff;
   const length = w.address.setIp(

@@ -35,7 +35,7 @@ export interface Outbound {
   bindNext: number;
 }
 
-/** Compiles a definition. Allocates, and keeps its text for ever: once a plan and outbound. */
+/** Compiles a definition. Allocates: once a plan and outbound that changed. */
 export function createOutbound(sys: Sys, definition: OutboundDefinition): Outbound {
   const options: number[] = [];
   const bound: [number[], number[]] = [[], []];
@@ -84,21 +84,53 @@ export function applyOptions(sys: Sys, outbound: Outbound, fd: number, family: n
     if (answer < 0) return answer;
   }
   if (outbound.interfaceBytes > 0) {
-    const { interfaceAddress, interfaceBytes } = outbound;
-    const answer = sys.setOptionBytes(fd, SOL_SOCKET, SO_BINDTODEVICE, interfaceAddress, interfaceBytes);
+    const answer = sys.setOptionBytes(
+      fd,
+      SOL_SOCKET,
+      SO_BINDTODEVICE,
+      outbound.interfaceAddress,
+      outbound.interfaceBytes,
+    );
     if (answer < 0) return answer;
   }
   if (outbound.congestionBytes > 0) {
-    const { congestionAddress, congestionBytes } = outbound;
-    return sys.setOptionBytes(fd, IPPROTO_TCP, TCP_CONGESTION, congestionAddress, congestionBytes);
+    return sys.setOptionBytes(
+      fd,
+      IPPROTO_TCP,
+      TCP_CONGESTION,
+      outbound.congestionAddress,
+      outbound.congestionBytes,
+    );
   }
   return 0;
 }
 
-function keepText(sys: Sys, text: string): { address: number; bytes: number } {
-  if (text === '') return { address: 0, bytes: 0 };
+interface KeptText {
+  readonly address: number;
+  readonly bytes: number;
+}
+
+const NO_TEXT: KeptText = { address: 0, bytes: 0 };
+
+/**
+ * Text that system calls read, kept for ever as `addressOf` asks, so equal text is kept once a worker: it grows with the
+ * names of interfaces and congestion controls that the operator has ever written, not with the number of reloads.
+ */
+const keptTexts = new WeakMap<Sys, Map<string, KeptText>>();
+
+function keepText(sys: Sys, text: string): KeptText {
+  if (text === '') return NO_TEXT;
+  let ofWorker = keptTexts.get(sys);
+  if (ofWorker === undefined) {
+    ofWorker = new Map();
+    keptTexts.set(sys, ofWorker);
+  }
+  const known = ofWorker.get(text);
+  if (known !== undefined) return known;
   const encoded = Buffer.from(text, 'utf8');
   const bytes = new Uint8Array(new ArrayBuffer(encoded.length));
   bytes.set(encoded);
-  return { address: sys.addressOf(bytes), bytes: bytes.length };
+  const kept = { address: sys.addressOf(bytes), bytes: bytes.length };
+  ofWorker.set(text, kept);
+  return kept;
 }

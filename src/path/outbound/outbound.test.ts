@@ -24,7 +24,13 @@ import {
   TARGET_FORBIDDEN,
   TARGET_OWN_LISTENER,
 } from '../../layout/reasons.ts';
+import { TARGET_UNIX } from '../../layout/service.ts';
+import { compileNetworks } from '../../layout/network-set.ts';
+import { AF_INET6, SOCK_STREAM } from '../../sys/constants.ts';
 import { MAPPED_WORD } from '../../sys/socket-address.ts';
+import { createOutbound } from './objects.ts';
+
+const NAME = [3, 6, ...Buffer.from('a.test')];
 
 /** What a SOCKS5 client is told: the reply code of its request. */
 function codeOf(small: SmallEdge, port: number, host?: number[]): number {
@@ -152,5 +158,73 @@ describe('source addresses', () => {
     expect(seen).toEqual([0x7f000007, 0x7f000008, 0x7f000007, 0x7f000008]);
     edge.turn();
     expect(edge.leaks()).toEqual([]);
+  });
+
+  it('of one family only leave the other out of reach: none is chosen by the kernel', () => {
+    const bind = Int32Array.of(0, 0, 0, 1);
+    const small = startSmallEdge({ settings: { outbounds: [directOutbound({ bind })] } });
+    expect(codeOf(small, SERVER_PORT)).toBe(4);
+    expect(small.edge.ended(CONNECT_UNREACHABLE)).toBe(1);
+    expect(small.server.accepted).toEqual([]);
+  });
+
+  it('of one family only pass over those addresses of a name', () => {
+    const bind = Int32Array.of(0, 0, MAPPED_WORD, 0x7f000007);
+    const outbounds = [directOutbound({ bind, allowDestinations: compileNetworks(['127.0.0.0/8', '::/0']) })];
+    const small = startSmallEdge({ settings: { outbounds } });
+    const { edge, until, server } = small;
+    const client = dial(edge, SOCKS_PORT).say(SOCKS_GREETING).say(socksRequest(SERVER_PORT, NAME));
+    until(() => edge.posted.length === 1);
+    const [question] = edge.posted;
+    if (question?.kind !== 'resolve') throw new Error('no name was asked');
+    // An IPv6 address at which a server listens as well.
+    edge.address.setIp(0, 0, 0, 1, SERVER_PORT);
+    const listener = edge.peers.socket(AF_INET6, SOCK_STREAM, 0);
+    expect(edge.peers.bind(listener, edge.address.address, edge.address.length)).toBe(0);
+    expect(edge.peers.listen(listener, 1)).toBe(0);
+    const addresses = Int32Array.of(0, 0, 0, 1, 0, 0, MAPPED_WORD, LOOPBACK);
+    edge.tell({ ...question, kind: 'resolved', addresses, reason: 0 });
+    until(() => server.accepted.length === 1);
+    edge.address.resetLength();
+    edge.peers.getpeername(server.last().fd, edge.address.address, edge.address.lengthAddress);
+    expect(edge.address.word(3)).toBe(0x7f000007);
+    client.reset();
+    until(() => edge.w.slots.live === 0);
+    edge.turn();
+    expect(edge.leaks()).toEqual([]);
+  });
+});
+
+describe('a target record', () => {
+  it('that became a Unix socket while its name was looked up does not turn the connection to it', () => {
+    const small = startSmallEdge();
+    const { edge, until, server, inbounds } = small;
+    const target = edge.addTarget('a.test', SERVER_PORT);
+    edge.plan(inbounds.map((inbound, index) => (index === 0 ? { ...inbound, target } : inbound)));
+    edge.turn();
+    const client = dial(edge, FORWARD_PORT);
+    until(() => edge.posted.length === 1);
+    const [question] = edge.posted;
+    if (question?.kind !== 'resolve') throw new Error('no name was asked');
+    edge.tables.targets.setKind(target, TARGET_UNIX);
+    const addresses = Int32Array.of(0, 0, MAPPED_WORD, LOOPBACK);
+    edge.tell({ ...question, kind: 'resolved', addresses, reason: 0 });
+    until(() => client.isOver || server.accepted.length === 1);
+    expect(server.accepted.length).toBe(1);
+    client.reset();
+    until(() => edge.w.slots.live === 0);
+  });
+});
+
+describe('text of an outbound', () => {
+  it('is kept once, however often the outbound changes', () => {
+    const { edge } = startSmallEdge();
+    const first = createOutbound(edge.sys, directOutbound({ interface: 'eth7', congestion: 'bbr' }));
+    const second = createOutbound(edge.sys, directOutbound({ interface: 'eth7', congestion: 'cubic' }));
+    expect(second.interfaceAddress).toBe(first.interfaceAddress);
+    expect(second.interfaceBytes).toBe(4);
+    expect(second.congestionAddress).not.toBe(first.congestionAddress);
+    const elsewhere = startSmallEdge().edge;
+    expect(createOutbound(elsewhere.sys, directOutbound({ interface: 'eth7' })).interfaceBytes).toBe(4);
   });
 });

@@ -13,7 +13,7 @@ import { TARGET_IP, TARGET_NAME, TARGET_UNIX } from '../../layout/service.ts';
 import { SLOT_WAITING } from '../../layout/slot.ts';
 import { MAPPED_WORD } from '../../sys/socket-address.ts';
 import type { DataWorker } from '../data-worker.ts';
-import { WAIT } from '../flags.ts';
+import { UNIX_TARGET, WAIT } from '../flags.ts';
 import { HOST_IP } from '../identify/parsed.ts';
 import { ADDRESSES_MAX } from './candidates.ts';
 import { dial } from './dial.ts';
@@ -47,6 +47,7 @@ function toRecord(w: DataWorker, slot: number, chosen: Outbound): number {
       for (let word = 0; word < 4; word++) w.table.setTarget(slot, word, targets.address(target, word));
       return dial(w, slot);
     case TARGET_UNIX:
+      w.table.setFlags(slot, w.table.flags(slot) | UNIX_TARGET);
       return dial(w, slot);
     case TARGET_NAME:
       return askName(w, slot, chosen, recordText(w, target));
