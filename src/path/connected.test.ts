@@ -4,6 +4,8 @@ import { describe, expect, it } from 'vitest';
 import { dial } from '../../test/exactness/actors.ts';
 import { FORWARD_PORT, startSmallEdge } from '../../test/exactness/small-edge.ts';
 import { compileNetworks } from '../layout/network-set.ts';
+import { AF_UNIX, SOCK_STREAM } from '../sys/constants.ts';
+import { SocketAddress } from '../sys/socket-address.ts';
 import { HANDSHAKE_TIMEOUT, MALFORMED_PROXY_HEADER } from '../layout/reasons.ts';
 
 const LOOPBACK_NETWORK = compileNetworks(['127.0.0.0/8']);
@@ -64,6 +66,30 @@ describe('PROXY headers', () => {
     dial(edge, FORWARD_PORT).say('PROXY UNKNOWN\r\nx').fin();
     until(() => server.accepted.length === 1 && server.last().sawFin);
     expect(server.last().text).toMatch(/^PROXY TCP4 127\.0\.0\.1 127\.0\.0\.1 \d+ 1000\r\nx$/);
+  });
+
+  it.each([
+    [1, 'PROXY UNKNOWN\r\n'],
+    [2, `${SIGNATURE}\x20\0\0\0`],
+  ])('of version %i say that nothing is known of a client on a Unix socket', (version, expected) => {
+    const { edge, until, server, inbounds } = startSmallEdge();
+    const { sys, peers } = edge;
+    const path = Buffer.from('/run/edge.sock');
+    const ownAddress = new SocketAddress(sys);
+    const listenFd = sys.socket(AF_UNIX, SOCK_STREAM, 0);
+    expect(sys.bind(listenFd, ownAddress.address, ownAddress.setUnix(path))).toBe(0);
+    expect(sys.listen(listenFd, 8)).toBe(0);
+    edge.plan([...inbounds, { listenFds: [listenFd], target: 0, sendProxy: version }]);
+    edge.turn();
+    const fd = peers.socket(AF_UNIX, SOCK_STREAM, 0);
+    peers.connect(fd, edge.address.address, edge.address.setUnix(path));
+    until(() => server.accepted.length === 1 && server.last().heardBytes > 0);
+    expect(server.last().text).toBe(expected);
+    peers.close(fd);
+    server.last().fin();
+    until(() => edge.w.slots.live === 0);
+    sys.close(listenFd);
+    expect(edge.leaks()).toEqual([]);
   });
 
   it('are bytes like any other from a network that is not trusted', () => {

@@ -3,10 +3,11 @@
 
 import { CLIENT_RESET, KERNEL_ERROR, SERVER_RESET } from '../layout/reasons.ts';
 import { CLIENT, SERVER } from '../layout/slot.ts';
+import { AF_UNIX } from '../sys/constants.ts';
 import { sayConnected } from './answer.ts';
 import type { DataWorker } from './data-worker.ts';
 import { READABLE, SENT_ONCE, STEP_HTTP_FORWARD_HEAD, STEP_NONE } from './flags.ts';
-import { HOST_IP } from './identify/parsed.ts';
+import { HOST_IP, HOST_NONE } from './identify/parsed.ts';
 import { writeProxyV1, writeProxyV2 } from './identify/proxy-protocol.ts';
 import { startRequest } from './relay/request-head.ts';
 
@@ -47,6 +48,8 @@ function sendProxyHeader(w: DataWorker, slot: number, version: number): number {
     address.resetLength();
     if (w.sys.getsockname(table.fd(slot, CLIENT), address.address, address.lengthAddress) < 0)
       return KERNEL_ERROR;
+    // A Unix client has no address that the protocol could name.
+    if (address.family === AF_UNIX) parsed.sourceKind = HOST_NONE;
     parsed.destinationPort = address.port;
     for (let word = 0; word < 4; word++) parsed.destinationWords[word] = address.word(word);
   }

@@ -26,7 +26,7 @@ import {
 } from '../../layout/reasons.ts';
 import { TARGET_UNIX } from '../../layout/service.ts';
 import { compileNetworks } from '../../layout/network-set.ts';
-import { AF_INET6, SOCK_STREAM } from '../../sys/constants.ts';
+import { AF_INET6, ENETUNREACH, SOCK_STREAM } from '../../sys/constants.ts';
 import { MAPPED_WORD } from '../../sys/socket-address.ts';
 import { createOutbound } from './objects.ts';
 
@@ -122,6 +122,8 @@ describe('failures', () => {
     expect(codeOf(unbuilt, SERVER_PORT)).toBe(1);
     expect(unbuilt.edge.ended(OUTBOUND_UNAVAILABLE)).toBe(1);
     const ipv6 = startSmallEdge({ settings: { outbounds: [directOutbound({ ipVersion: ONLY_IPV6 })] } });
+    // As another connection's failure has left it: it must not be told to this one.
+    ipv6.edge.w.connectErrno = ENETUNREACH;
     expect(codeOf(ipv6, SERVER_PORT)).toBe(4);
     for (const { server } of [absent, unbuilt, ipv6]) expect(server.accepted).toEqual([]);
   });

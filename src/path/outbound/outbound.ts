@@ -1,6 +1,7 @@
 // Outbound: which object carries the connection, which address it dials. Owner worker only. It asks for names by mail and
 // waits (an uncached name is one of the two things that may make a first byte wait, DESIGN law 3); all else is here.
 
+import { formatIp } from '../../layout/ip-address.ts';
 import {
   CONNECT_UNREACHABLE,
   KERNEL_ERROR,
@@ -73,12 +74,19 @@ function toChosen(w: DataWorker, slot: number, chosen: Outbound): number {
   for (let word = 0; word < 4; word++) table.setTarget(slot, word, words[word] as number);
   const isIpv4 = words[0] === 0 && words[1] === 0 && words[2] === MAPPED_WORD;
   const version = chosen.definition.ipVersion;
-  if (version === (isIpv4 ? ONLY_IPV6 : ONLY_IPV4)) return CONNECT_UNREACHABLE;
+  if (version === (isIpv4 ? ONLY_IPV6 : ONLY_IPV4)) {
+    // No connect was tried: the errno of another connection's is not to be told.
+    w.connectErrno = 0;
+    return CONNECT_UNREACHABLE;
+  }
   const judged = judge(w, slot, chosen);
   return judged === 0 ? dial(w, slot) : judged;
 }
 
-/** Mail: it allocates, and it is rare, since a name that is asked costs a look-up anyway. */
+/**
+ * Mail: it allocates, and it is not rare. Every connection to a name costs a message to the control thread and its answer,
+ * also where the control thread has the name in its cache; a shared table that workers read in place is to replace that.
+ */
 function askName(w: DataWorker, slot: number, chosen: Outbound, name: string): number {
   w.table.setState(slot, SLOT_WAITING);
   w.mailbox.post({
@@ -87,6 +95,7 @@ function askName(w: DataWorker, slot: number, chosen: Outbound, name: string): n
     generation: w.table.generation(slot),
     name,
     ipVersion: chosen.definition.ipVersion,
+    source: sourceText(w, slot),
   });
   // The control thread has its own, shorter limit for a name; this one is for the case that it never answers.
   w.reactor.wheel.arm(slot, (w.reactor.nowTick + w.connectMs) | 0);
@@ -138,6 +147,12 @@ function judge(w: DataWorker, slot: number, chosen: Outbound): number {
     table.target(slot, 3),
     table.targetPort(slot),
   );
+}
+
+function sourceText(w: DataWorker, slot: number): string {
+  const words = new Int32Array(4);
+  for (let word = 0; word < 4; word++) words[word] = w.table.source(slot, word);
+  return formatIp(words);
 }
 
 function recordText(w: DataWorker, target: number): string {
