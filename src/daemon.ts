@@ -15,6 +15,8 @@ import { formatMistakes } from './config/mistakes.ts';
 import { raiseLimit } from './control/descriptor-budget.ts';
 import { createEdge } from './control/edge.ts';
 import { SluiceError } from './control/errors.ts';
+import { createLogDestination } from './control/log-destination.ts';
+import type { LogDestination } from './control/log-destination.ts';
 import { createLifecycle } from './control/lifecycle.ts';
 import { createNames } from './control/names.ts';
 import type { Names } from './control/names.ts';
@@ -59,7 +61,8 @@ interface Ending {
 
 /** Runs until it is told to end. @returns the exit code */
 export async function runDaemon({ fileName, version }: DaemonInit): Promise<number> {
-  const log = openLog();
+  const destination = createLogDestination();
+  const log = openLog(destination);
   let end: (exitCode: number) => void = () => {};
   const ended = new Promise<number>((resolve) => {
     end = resolve;
@@ -72,27 +75,29 @@ export async function runDaemon({ fileName, version }: DaemonInit): Promise<numb
   process.on('uncaughtException', onFatal);
   process.on('unhandledRejection', onFatal);
 
+  let exitCode: number;
   try {
     const { configuration, warnings } = await readConfiguration(fileName);
     log.level = configuration.log.level;
     for (const { path, line, message } of warnings) {
       log.warn({ event: 'configuration_warning', path, line }, message);
     }
-    await start(configuration, version, log, ending);
+    await start(configuration, version, log, destination, ending);
+    exitCode = await ended;
   } catch (error) {
-    return refuse(log, fileName, error);
+    exitCode = refuse(log, fileName, error);
   }
-  return ended;
+  await destination.drain();
+  return exitCode;
 }
 
-/** Synchronous: it is little, and the last line before an end is the one that matters. */
-function openLog(): pino.Logger {
+function openLog(destination: LogDestination): pino.Logger {
   const options = {
     base: { pid: process.pid },
     timestamp: pino.stdTimeFunctions.isoTime,
     formatters: { level: (level: string) => ({ level }) },
   };
-  return pino(options, pino.destination({ dest: 2, sync: true }));
+  return pino(options, destination);
 }
 
 /** At a terminal mistakes are listed as `sluice check` does, one a line. */
@@ -114,6 +119,7 @@ async function start(
   configuration: Configuration,
   version: string,
   log: pino.Logger,
+  destination: LogDestination,
   ending: Ending,
 ): Promise<void> {
   const startedAtMs = Date.now();
@@ -195,9 +201,12 @@ async function start(
     const { startApi } = await loading;
     const phase = () => lifecycle.phase;
     const parts = { tables, edge, supervisor, names, verifier, reloader };
-    const context = { version, startedAtMs, phase, testFaults, ...parts };
+    const logDropped = () => destination.dropped;
+    const context = { version, startedAtMs, phase, testFaults, logDropped, ...parts };
     api = await startApi(sys, configuration.admin, context, log);
+    if (api.endpoint !== undefined) await edge.addOwnListener(api.endpoint);
   } catch (error) {
+    await api?.close();
     await supervisor.stop();
     edge.closeListeners();
     throw error;
@@ -212,7 +221,7 @@ async function start(
   const states = supervisor.states;
   notify.watch(() => states().every((state) => !state.stalled));
   if (process.stderr.isTTY)
-    process.stderr.write(`sluice is ready; try: sluice status --socket ${admin.socket}\n`);
+    destination.write(`sluice is ready; try: sluice status --socket ${admin.socket}\n`);
   lifecycle.ready();
 }
 

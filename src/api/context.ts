@@ -21,6 +21,8 @@ export interface ApiContext {
   readonly verifier: Verifier;
   readonly reloader: Reloader;
   readonly phase: () => Phase;
+  /** Writes to the log that nobody took. */
+  readonly logDropped: () => number;
   /** Whether the routes that break things on purpose exist. */
   readonly testFaults: boolean;
 }

@@ -53,6 +53,7 @@ function metricsText(context: ApiContext): string {
       each('accept_exhausted'),
     ),
     family('sluice_worker_deaths_total', 'counter', 'Workers that died and were replaced.', each('deaths')),
+    family('sluice_log_dropped_total', 'counter', 'Log lines that nobody took.', only(status.log.dropped)),
     family('sluice_names_total', 'counter', 'Name look-ups, by outcome.', outcomes(names, NAME_OUTCOMES)),
     family(
       'sluice_passwords_total',
@@ -63,7 +64,7 @@ function metricsText(context: ApiContext): string {
   ].join('');
 }
 
-const NAME_OUTCOMES = ['cached', 'looked_up', 'failed', 'timed_out', 'refused'];
+const NAME_OUTCOMES = ['cached', 'looked_up', 'failed', 'timed_out', 'refused', 'refused_source'];
 const PASSWORD_OUTCOMES = ['right', 'wrong', 'remembered', 'gated', 'busy'];
 
 function outcomes(statistics: Readonly<Record<string, number>>, of: readonly string[]): Sample[] {

@@ -57,6 +57,8 @@ const ERROR_STATUS: Readonly<Record<SluiceErrorCode, number>> = {
   plan_not_applied: 503,
   stopping: 503,
   descriptor_failed: 503,
+  descriptors_too_few: 422,
+  internal: 500,
 };
 
 export function problemOf(error: unknown): Problem {

@@ -73,6 +73,7 @@ async function setUp(reload: () => ReloadResult = () => ({}) as ReloadResult, te
     }),
     reloader: { reload: async () => reload(), last: () => undefined },
     phase: () => 'ready',
+    logDropped: () => 2,
     testFaults,
   } as unknown as ApiContext;
   const log = { info: () => {}, warn: () => {}, error: () => {} };
@@ -113,6 +114,8 @@ describe('admin API', () => {
       version: '9.9.9',
       phase: 'ready',
       ended: { finished: 3 },
+      log: { dropped: 2 },
+      names: { refused_source: 0 },
       totals: { accepted: 4 },
       last_reload: null,
     });
@@ -126,6 +129,8 @@ describe('admin API', () => {
     for (const path of ['/v1/status', '/v1/openapi.json', '/nothing', '/metrics/../v1/status', '//metrics']) {
       expect(await overTcp(path)).toMatchObject({ status: 401, type: 'application/problem+json' });
     }
+    expect(api?.address).toBe(`127.0.0.1:${api?.endpoint?.port}`);
+    expect(api?.endpoint?.words).toEqual([0, 0, 0xffff, 0x7f000001]);
     expect((await overTcp('/v1/status', { authorization: 'Bearer wrong' })).status).toBe(401);
     const token = readFileSync(configuration.admin.tokenFile, 'utf8').trim();
     expect((await overTcp('/v1/status', { authorization: `Bearer ${token}` })).status).toBe(200);

@@ -12,6 +12,7 @@ import swagger from '@fastify/swagger';
 import { fastify } from 'fastify';
 import type { FastifyInstance } from 'fastify';
 import type { Admin } from '../config/configuration.ts';
+import type { OwnEndpoint } from '../control/edge.ts';
 import { errnoText, SluiceError } from '../control/errors.ts';
 import type { Log } from '../control/log.ts';
 import type { Sys } from '../sys/sys.ts';
@@ -38,6 +39,8 @@ const WITHOUT_TOKEN = new Set(['/metrics', '/healthz', '/readyz']);
 export interface ApiServer {
   /** Of the TCP listener, with the port in force; undefined where there is none. */
   readonly address: string | undefined;
+  /** The same, as no client may choose it for a target. */
+  readonly endpoint: OwnEndpoint | undefined;
   close(): Promise<void>;
 }
 
@@ -62,6 +65,7 @@ export async function startApi(sys: Sys, admin: Admin, context: ApiContext, log:
   await listening(unixServer, { fd: unix.fd });
   const servers = [unixServer];
   let address: string | undefined;
+  let endpoint: OwnEndpoint | undefined;
   if (admin.listen !== undefined) {
     const { text, port } = admin.listen;
     const tcpServer = makeServer(app);
@@ -75,10 +79,14 @@ export async function startApi(sys: Sys, admin: Admin, context: ApiContext, log:
     }
     servers.push(tcpServer);
     const bound = tcpServer.address();
-    if (bound !== null && typeof bound === 'object') address = text.replace(/:\d+$/, `:${bound.port}`);
+    if (bound !== null && typeof bound === 'object') {
+      address = text.replace(/:\d+$/, `:${bound.port}`);
+      endpoint = { words: admin.listen.words, port: bound.port };
+    }
   }
   return {
     address,
+    endpoint,
     async close() {
       await closeServers(sys, servers, unix);
       await app.close();

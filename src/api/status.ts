@@ -60,6 +60,9 @@ export const statusSchema = Type.Object(
         restart_needed: Type.Array(Type.String()),
       }),
     ]),
+    log: Type.Object({
+      dropped: Type.Integer({ minimum: 0, description: 'lines that a stalled reader of the log lost' }),
+    }),
     names: Type.Record(Type.String(), Count),
     passwords: Type.Record(Type.String(), Count),
   },
@@ -119,6 +122,7 @@ export function readStatus(context: ApiContext): Status {
     inbounds: [...edge.inbounds()],
     services: edge.identities.servicesCount,
     last_reload: lastReload(context),
+    log: { dropped: context.logDropped() },
     names: { ...context.names.statistics() },
     passwords: { ...context.verifier.statistics() },
   };

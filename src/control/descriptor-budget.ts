@@ -11,6 +11,9 @@ const PROCESS_RESERVE = 160;
 /** A worker's own: its poller, wake and spare descriptors, and the loop that Node gives each thread. */
 const WORKER_RESERVE = 16;
 
+/** Client and server. */
+const CONNECTION_DESCRIPTORS = 2;
+
 export interface DescriptorBudget {
   /** RLIMIT_NOFILE in force. */
   readonly limit: number;
@@ -38,8 +41,27 @@ export function raiseLimit(sys: Sys): number {
  *   ones before it closes the old ones
  */
 export function setBudget(tables: Tables, limit: number, listeningFds: number): DescriptorBudget {
-  const reserved = PROCESS_RESERVE + WORKER_RESERVE * tables.shared.limits.workers + 2 * listeningFds;
+  const reserved = reservedFor(tables, listeningFds);
   const max = Math.max(0, limit - reserved);
   tables.machine.setDescriptorsMax(0, max);
   return { limit, reserved, max };
+}
+
+/**
+ * An edge that could not hold one connection would look alive and refuse everybody: it is refused itself.
+ * @throws SluiceError descriptors_too_few
+ */
+export function requireDescriptors(tables: Tables, limit: number, listeningFds: number): void {
+  const needed = reservedFor(tables, listeningFds) + CONNECTION_DESCRIPTORS;
+  if (limit >= needed) return;
+  throw new SluiceError(
+    'descriptors_too_few',
+    `the descriptor limit is ${limit}, and not one connection fits below ${needed}: raise the hard limit ` +
+      '(LimitNOFILE=, ulimit -Hn), or configure fewer workers or inbounds',
+    { limit, needed },
+  );
+}
+
+function reservedFor(tables: Tables, listeningFds: number): number {
+  return PROCESS_RESERVE + WORKER_RESERVE * tables.shared.limits.workers + 2 * listeningFds;
 }

@@ -7,16 +7,20 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { checkConfiguration } from '../config/check.ts';
 import type { Configuration } from '../config/configuration.ts';
+import type { Plan } from '../layout/messages.ts';
 import { attachTables, createTables } from '../layout/tables.ts';
+import type { Tables } from '../layout/tables.ts';
 import { EADDRINUSE } from '../sys/constants.ts';
 import { createLibc } from '../sys/libc/libc.ts';
 import { SocketAddress } from '../sys/socket-address.ts';
 import { createEdge } from './edge.ts';
 import type { Edge } from './edge.ts';
+import { SluiceError } from './errors.ts';
 
 const sys = createLibc();
 let directory = '';
 let edge: Edge | undefined;
+let tables: Tables;
 beforeEach(() => {
   directory = mkdtempSync(join(tmpdir(), 'sluice-edge-'));
 });
@@ -26,13 +30,21 @@ afterEach(() => {
 });
 
 function configured(...inbounds: string[]): Configuration {
-  const text = `inbounds: [${inbounds.join(', ')}]\nservices: [{ name: a, users: [{ username: u, password: p }] }]`;
+  return checked(
+    `inbounds: [${inbounds.join(', ')}]\nservices: [{ name: a, users: [{ username: u, password: p }] }]`,
+  );
+}
+
+function checked(text: string): Configuration {
   const { configuration, mistakes } = checkConfiguration(text, join(directory, 'edge.yaml'));
   if (configuration === undefined) throw new Error(JSON.stringify(mistakes));
   return configuration;
 }
 
-function setUp(distribute: (version: number) => Promise<void> = async () => {}): Edge {
+function setUp(
+  distribute: (version: number) => Promise<void> = async () => {},
+  descriptorLimit = 10_000,
+): Edge {
   const limits = {
     workers: 2,
     slotsPerWorker: 1,
@@ -42,8 +54,8 @@ function setUp(distribute: (version: number) => Promise<void> = async () => {}):
     serverNames: 8,
     targets: 8,
   };
-  const tables = attachTables(createTables(limits, new Int32Array(4)));
-  edge = createEdge({ sys, tables, address: new SocketAddress(sys), descriptorLimit: 10_000, distribute });
+  tables = attachTables(createTables(limits, new Int32Array(4)));
+  edge = createEdge({ sys, tables, address: new SocketAddress(sys), descriptorLimit, distribute });
   return edge;
 }
 
@@ -105,9 +117,14 @@ describe('the configuration in force', () => {
     );
     const before = [portOf(edge, 's'), portOf(edge, 't')] as const;
     const fd = edge.planFor(0).inbounds[0]?.listenFds[0];
+    const rounds = edge.version;
     waits = true;
     const applying = edge.apply(configured('{ tag: s, type: socks5, listen: "127.0.0.1:0" }'));
     expect(edge.planFor(0).inbounds[0]?.listenFds[0]).toBe(fd);
+    expect(await canConnect(before[1])).toBe(true);
+    // Once when workers know what is new, once when they know what is gone.
+    letGo();
+    await expect.poll(() => edge.version).toBe(rounds + 2);
     expect(await canConnect(before[1])).toBe(true);
     letGo();
     await applying;
@@ -158,5 +175,141 @@ describe('the configuration in force', () => {
     await edge.apply(configured(`{ tag: s, type: socks5, listen: "127.0.0.1:${port}" }`));
     expect(await canConnect(port)).toBe(true);
     expect(await canConnect(port, '127.0.0.2')).toBe(false);
+  });
+
+  it('refuses a descriptor limit below which not one connection fits, and opens nothing', async () => {
+    const inbound = '{ tag: s, type: socks5, listen: "127.0.0.1:0" }';
+    // 160 of the process, 16 a worker, 2 a listening socket, 2 of the connection.
+    await expect(setUp(undefined, 197).apply(configured(inbound))).rejects.toMatchObject({
+      code: 'descriptors_too_few',
+      facts: { limit: 197, needed: 198 },
+    });
+    expect(edge?.inbounds()).toEqual([]);
+    const edge2 = setUp(undefined, 198);
+    await edge2.apply(configured(inbound));
+    expect(edge2.budget.max).toBe(2);
+  });
+});
+
+describe('what a new connection meets while a configuration is applied', () => {
+  const F = 'type: forward, listen: "127.0.0.1:0"';
+
+  /** What a connection of a service does on a worker that holds `plan`, and why it would be refused. */
+  function outboundTag(edge: Edge, plan: Plan, service: string, tags: Map<number, string>): string {
+    const row = edge.identities.serviceRow(service);
+    const ofRow = tables.services.outbound(row);
+    const index = ofRow >= 0 ? ofRow : plan.final;
+    if (!plan.outbounds.some((outbound) => outbound.index === index)) return 'removed';
+    return tags.get(index) ?? 'unknown';
+  }
+
+  it('is an outbound of the old configuration or of the new one, never one that its worker does not know', async () => {
+    const tags = new Map<number, string>();
+    const seen: Record<string, string[]> = { named: [], moved: [], left: [], final: [] };
+    let held: Plan | undefined;
+    const look = () => {
+      const plan = held;
+      if (plan === undefined) return;
+      for (const [service, all] of Object.entries(seen)) all.push(outboundTag(edge, plan, service, tags));
+    };
+    const edge: Edge = setUp(async () => {
+      look();
+      held = edge.planFor(0);
+      // Marked by fwmark: the plan has no tags.
+      for (const { index, fwmark } of held.outbounds) tags.set(index, `o${fwmark}`);
+      look();
+    });
+    const outbounds = (...marks: number[]) =>
+      marks.map((mark) => `{ tag: o${mark}, type: direct, fwmark: ${mark} }`).join(', ');
+    await edge.apply(
+      checked(`inbounds: [{ tag: s, type: socks5, listen: "127.0.0.1:0" }]
+outbounds: [${outbounds(1, 2, 5)}]
+services: [{ name: named, outbound: o1 }, { name: moved }, { name: left, outbound: o2 }, { name: final }]
+final: o5`),
+    );
+    for (const all of Object.values(seen)) all.length = 0;
+    look();
+    await edge.apply(
+      checked(`inbounds: [{ tag: s, type: socks5, listen: "127.0.0.1:0" }]
+outbounds: [${outbounds(3, 4, 5)}]
+services: [{ name: named, outbound: o3 }, { name: moved, outbound: o5 }, { name: left }, { name: final }]
+final: o4`),
+    );
+    look();
+    expect(new Set(seen['named'])).toEqual(new Set(['o1', 'o3']));
+    expect(new Set(seen['moved'])).toEqual(new Set(['o5']));
+    expect(new Set(seen['left'])).toEqual(new Set(['o2', 'o4']));
+    expect(new Set(seen['final'])).toEqual(new Set(['o5', 'o4']));
+    expect(held?.outbounds.map(({ fwmark }) => fwmark)).toEqual([3, 4, 5]);
+    expect(tables.services.outbound(edge.identities.serviceRow('left'))).toBe(-1);
+  });
+
+  it('is a service and a target that are there, where its inbound changed both', async () => {
+    let held: Plan | undefined;
+    const isThere: boolean[] = [];
+    const look = () => {
+      const inbound = held?.inbounds[0];
+      if (inbound === undefined) return;
+      isThere.push(tables.services.generation(inbound.service) % 2 === 1);
+      isThere.push(tables.targets.generation(inbound.target) % 2 === 1);
+    };
+    const edge: Edge = setUp(async () => {
+      look();
+      held = edge.planFor(0);
+      look();
+    });
+    const one = (service: string, port: number) =>
+      checked(
+        `inbounds: [{ tag: f, ${F}, service: ${service}, target: "127.0.0.1:${port}" }]\nservices: [{ name: ${service} }]`,
+      );
+    await edge.apply(one('before', 1));
+    await edge.apply(one('after', 2));
+    look();
+    expect(isThere.length).toBeGreaterThan(6);
+    expect(isThere).not.toContain(false);
+  });
+
+  it('is all there, and complete, where a worker is late for the first of the two plans', async () => {
+    let late = 0;
+    const edge: Edge = setUp(async (version) => {
+      if (late-- > 0) throw new SluiceError('plan_not_applied', 'late', { version, workers: [0] });
+    });
+    await edge.apply(configured('{ tag: s, type: socks5, listen: "127.0.0.1:0" }'));
+    const next = configured('{ tag: n, type: socks5, listen: "127.0.0.1:0" }');
+    late = 1;
+    await expect(edge.apply(next)).resolves.toMatchObject({ inbounds: { added: ['n'], removed: ['s'] } });
+    late = 2;
+    await expect(edge.apply(next)).rejects.toMatchObject({ code: 'plan_not_applied' });
+  });
+});
+
+describe('our own listeners, which are nobody’s target', () => {
+  const inbound = 'inbounds: [{ tag: s, type: socks5, listen: "unix:./s.sock" }]';
+  const loopback = [0, 0, 0xffff, 0x7f000001] as const;
+
+  it('include the admin API where it is open, whatever a reload says of it, and not where it is not', async () => {
+    const told: number[][] = [];
+    const edge: Edge = setUp(async () => {
+      told.push([...edge.planFor(1).ownListeners]);
+    });
+    await edge.apply(checked(`${inbound}\nadmin: { listen: "127.0.0.1:9090" }`));
+    expect(told.at(-1)).toEqual([...loopback, 9090]);
+    await edge.apply(checked(inbound));
+    expect(told.at(-1)).toEqual([...loopback, 9090]);
+    await edge.apply(checked(`${inbound}\nadmin: { listen: "127.0.0.1:9191" }`));
+    expect(told.at(-1)).toEqual([...loopback, 9090]);
+  });
+
+  it('have the port that the kernel chose, and workers are told', async () => {
+    const told: number[][] = [];
+    const edge: Edge = setUp(async () => {
+      told.push([...edge.planFor(1).ownListeners]);
+    });
+    await edge.apply(checked(`${inbound}\nadmin: { listen: "127.0.0.1:0" }`));
+    expect(told.at(-1)).toEqual([]);
+    await edge.addOwnListener({ words: loopback, port: 40_001 });
+    expect(told.at(-1)).toEqual([...loopback, 40_001]);
+    await edge.apply(checked(inbound));
+    expect(told.at(-1)).toEqual([...loopback, 40_001]);
   });
 });

@@ -1,19 +1,27 @@
 // The configuration in force: listeners, tables and plan as one thing that is replaced as a whole, or not at all.
 //
-//   1 check the room        2 open new sockets        3 write tables, hand out the plan        4 close, free
-//   └───────── may fail, changes nothing ─────────┘   └── cannot be refused ──┘   └─ when all workers have applied ─┘
+//   1 check the room, open new sockets              may fail; changes nothing then
+//   2 write new rows and targets                    nothing leads there yet
+//   3 plan: new inbounds, outbounds old and new     workers know all that a row may name, before or after 4
+//   4 rewrite rows, users, names; retire what goes  new connections follow the new rows
+//   5 plan: without removed outbounds, new `final`  workers end the connections of what was retired
+//   6 close sockets, free indexes
+//
+// 3 and 5 wait until all workers have applied the plan. So a connection never meets a row that leads where its worker's
+// plan has nothing, nor an inbound that leads to a row that is gone: only what belongs to something removed ends.
 //
 // Sockets whose address is still wanted are kept. Those that are not are closed last: until a worker has applied the new
 // plan it still accepts from them, and a descriptor's number must not become another file under its feet.
 // Control thread only; one `apply` at a time (reload.ts sees to it).
 
-import type { Configuration, Inbound } from '../config/configuration.ts';
+import { isDeepStrictEqual } from 'node:util';
+import type { Configuration, Inbound, IpWords } from '../config/configuration.ts';
 import type { Plan } from '../layout/messages.ts';
 import type { Tables } from '../layout/tables.ts';
 import type { SocketAddress } from '../sys/socket-address.ts';
 import type { Sys } from '../sys/sys.ts';
 import { EADDRINUSE } from '../sys/constants.ts';
-import { setBudget } from './descriptor-budget.ts';
+import { requireDescriptors, setBudget } from './descriptor-budget.ts';
 import type { DescriptorBudget } from './descriptor-budget.ts';
 import { createIdentities } from './identities.ts';
 import type { Identities, IdentityChanges } from './identities.ts';
@@ -37,9 +45,17 @@ export interface OpenInbound {
   readonly listen: string;
 }
 
+/** An address where this process listens itself. */
+export interface OwnEndpoint {
+  readonly words: IpWords;
+  readonly port: number;
+}
+
 export interface Edge {
   /** @throws SluiceError listen_failed or table_full: nothing has changed then; plan_not_applied: it has, but see there */
   apply(configuration: Configuration): Promise<Changes>;
+  /** From now on, and until the end, no client may choose it as a target. Resolves when all workers know. */
+  addOwnListener(endpoint: OwnEndpoint): Promise<void>;
   /** The plan in force for one worker. */
   planFor(worker: number): Plan;
   readonly version: number;
@@ -72,16 +88,27 @@ export function createEdge(init: EdgeInit): Edge {
   /** By tag, as the configuration in force has them; and sockets that wait for workers to let go of them. */
   let listeners = new Map<string, Listener>();
   let unwanted: Listener[] = [];
+  /** Not the inbounds'. A changed `admin.listen` waits for a restart, so a reload changes nothing here. */
+  const furtherListeners: OwnEndpoint[] = [];
 
   const lookups: PlanLookups = {
     listener: (tag) => listeners.get(tag) as Listener,
     serviceRow: (name) => identities.serviceRow(name),
     targetIndex: (target) => targets.indexOf(target),
-    get furtherListeners() {
-      const listen = inForce?.admin.listen;
-      return listen === undefined ? [] : [{ words: listen.words, port: listen.port }];
-    },
+    furtherListeners,
   };
+
+  /** Hands out a new version of the plan as it is now. @returns why not all workers have applied it */
+  async function handOut(): Promise<SluiceError | undefined> {
+    version++;
+    try {
+      await init.distribute(version);
+      return undefined;
+    } catch (error) {
+      if (error instanceof SluiceError) return error;
+      throw error;
+    }
+  }
 
   /** @throws SluiceError listen_failed, after closing what it opened */
   function openWanted(configuration: Configuration) {
@@ -144,29 +171,42 @@ export function createEdge(init: EdgeInit): Edge {
           room: targets.room,
         });
       }
+      requireDescriptors(tables, init.descriptorLimit, plannedInbounds(configuration).length * workers);
       const sockets = openWanted(configuration);
 
       const outbounds = planner.assignOutbounds(configuration);
+      const outboundIndex = (tag: string) => planner.outboundIndex(tag);
       targets.add(wantedTargets);
-      const identityChanges = identities.apply(configuration, (tag) => planner.outboundIndex(tag));
-      targets.keepOnly(wantedTargets);
+      identities.addServices(configuration, outboundIndex);
       const inbounds = planner.assignInbounds(configuration);
       listeners = sockets.wanted;
       unwanted = sockets.unwanted;
+      if (inForce === undefined) furtherListeners.push(...adminEndpoints(configuration));
       inForce = configuration;
-      version++;
       adjustBudget();
-      const changes = { inbounds, outbounds, identities: identityChanges };
+      // A worker that does not answer takes no connections either; when it does, both plans lie in its mailbox.
+      await handOut();
 
+      const identityChanges = identities.apply(configuration, outboundIndex);
+      targets.keepOnly(wantedTargets);
+      planner.complete(configuration);
       // Where a worker did not apply it, what it may still use stays: the next change that all apply frees it.
-      await init.distribute(version);
+      const failure = await handOut();
+      if (failure !== undefined) throw failure;
       for (const listener of unwanted) closeListener(sys, listener);
       unwanted = [];
       planner.settle();
       identities.settle();
       targets.settle();
       adjustBudget();
-      return changes;
+      return { inbounds, outbounds, identities: identityChanges };
+    },
+
+    async addOwnListener(endpoint) {
+      if (furtherListeners.some((known) => isDeepStrictEqual(known, endpoint))) return;
+      furtherListeners.push(endpoint);
+      const failure = await handOut();
+      if (failure !== undefined) throw failure;
     },
 
     planFor: (worker) => planner.planFor(worker, inForce as Configuration, version, lookups),
@@ -185,4 +225,9 @@ export function createEdge(init: EdgeInit): Edge {
       unwanted = [];
     },
   };
+}
+
+/** Where the admin API is about to listen, as far as that is known before it does. */
+function adminEndpoints({ admin: { listen } }: Configuration): OwnEndpoint[] {
+  return listen === undefined || listen.port === 0 ? [] : [{ words: listen.words, port: listen.port }];
 }

@@ -21,6 +21,10 @@ interface Facts {
   plan_not_applied: { readonly version: number; readonly workers: readonly number[] };
   /** The daemon is about to end. */
   stopping: Readonly<Record<string, never>>;
+  /** The descriptor limit leaves none for connections. `needed`: the least that would do. */
+  descriptors_too_few: { readonly limit: number; readonly needed: number };
+  /** A mistake of ours, caught where it must not end the daemon. */
+  internal: Readonly<Record<string, never>>;
   /** The kernel refused a descriptor that the daemon cannot do without. */
   descriptor_failed: { readonly what: string; readonly errno: number };
 }
@@ -38,6 +42,8 @@ const KINDS: Readonly<Record<SluiceErrorCode, { source: ErrorSource; retryable: 
   worker_failed: { source: 'control', retryable: true },
   plan_not_applied: { source: 'control', retryable: true },
   stopping: { source: 'operator', retryable: false },
+  descriptors_too_few: { source: 'operator', retryable: false },
+  internal: { source: 'control', retryable: false },
   descriptor_failed: { source: 'kernel', retryable: true },
 };
 

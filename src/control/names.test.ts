@@ -33,9 +33,14 @@ function setUp(init: NamesInit = {}) {
   return { names, calls, pass };
 }
 
-function asked(names: Names, name: string, ipVersion = PREFER_IPV4): Promise<[string[], number]> {
+function asked(
+  names: Names,
+  name: string,
+  ipVersion = PREFER_IPV4,
+  source = '192.0.2.99',
+): Promise<[string[], number]> {
   return new Promise((done) => {
-    names.resolve(name, ipVersion, (words, reason) => {
+    names.resolve(name, ipVersion, source, (words, reason) => {
       const addresses = Array.from({ length: words.length / 4 }, (_, i) => formatIp(words, i * 4));
       done([addresses, reason]);
     });
@@ -114,6 +119,34 @@ describe('names', () => {
     expect(await asked(names, 'a')).toEqual([[], NAME_FAILED]);
     expect(calls).toHaveLength(2);
     expect(names.statistics()).toMatchObject({ refused: 2, waiting: 3 });
+  });
+
+  it('lets one source have four look-ups under way, given up or not, and others theirs', async () => {
+    const { names, calls } = setUp({ timeoutMs: 10 });
+    const from = (source: string, name: string) => asked(names, name, PREFER_IPV4, source);
+    const slow = ['a', 'b', 'c', 'd'].map((name) => from('192.0.2.1', name));
+    expect(await from('192.0.2.1', 'e')).toEqual([[], NAME_FAILED]);
+    expect(calls).toHaveLength(4);
+    expect(names.statistics()).toMatchObject({ refused_source: 1, refused: 0, in_flight: 4 });
+    await Promise.all(slow);
+    expect(await from('192.0.2.1', 'f')).toEqual([[], NAME_FAILED]);
+    expect(calls).toHaveLength(4);
+    const other = from('192.0.2.2', 'f');
+    calls[4]?.resolve(['192.0.2.7']);
+    expect(await other).toEqual([['192.0.2.7'], 0]);
+    expect(await from('192.0.2.1', 'f')).toEqual([['192.0.2.7'], 0]);
+    calls[0]?.resolve(['192.0.2.8']);
+    expect(await from('192.0.2.1', 'a')).toEqual([['192.0.2.8'], 0]);
+    void from('192.0.2.1', 'g');
+    expect(calls).toHaveLength(6);
+  });
+
+  it('takes an IPv6 /64 for one source', async () => {
+    const { names, calls } = setUp({ sourceFlightsMax: 1 });
+    void asked(names, 'a', PREFER_IPV4, '2001:db8::1');
+    expect(await asked(names, 'b', PREFER_IPV4, '2001:db8::ffff:2')).toEqual([[], NAME_FAILED]);
+    void asked(names, 'b', PREFER_IPV4, '2001:db8:0:1::1');
+    expect(calls).toHaveLength(2);
   });
 
   it('asks the system, hosts file included', async () => {

@@ -4,7 +4,8 @@
 //   resolve → cache → one flight a name → lookup → answers, in the order of RFC 8305
 //
 // Bounds: FLIGHTS_MAX look-ups run at once, WAITERS_MAX connections wait for them, each at most TIMEOUT_MS; whoever does
-// not fit is answered NAME_FAILED at once. A look-up that was given up still occupies a thread of the system's resolver,
+// not fit is answered NAME_FAILED at once. One source address (IPv6: its /64) has SOURCE_FLIGHTS_MAX of them at most, so that
+// nobody alone fills the few threads of the system's resolver with names that take long. A look-up that was given up still occupies a thread of the system's resolver,
 // so it still counts, and whoever asks for its name joins it instead of starting another; its late answer is cached.
 // Control thread only. Literals never get here.
 
@@ -22,6 +23,8 @@ const CACHE_NAMES_MAX = 16_384;
 const FOUND_TTL_MS = 30_000;
 const FAILED_TTL_MS = 2_000;
 const FLIGHTS_MAX = 256;
+/** Half of what libuv lets look-ups have of 16 threads (bin/sluice). */
+const SOURCE_FLIGHTS_MAX = 4;
 const WAITERS_MAX = 16_384;
 const TIMEOUT_MS = 4_000;
 
@@ -38,14 +41,20 @@ export interface NameStatistics {
   readonly failed: number;
   readonly timed_out: number;
   readonly refused: number;
+  /** Of one source that had too many under way. */
+  readonly refused_source: number;
   readonly in_flight: number;
   readonly waiting: number;
   readonly cache_entries: number;
 }
 
 export interface Names {
-  /** Answers exactly once, perhaps before it returns. @param ipVersion PREFER_* or ONLY_* */
-  resolve(name: string, ipVersion: number, answer: NameAnswer): void;
+  /**
+   * Answers exactly once, perhaps before it returns.
+   * @param ipVersion PREFER_* or ONLY_*
+   * @param source address of the client for whom it is
+   */
+  resolve(name: string, ipVersion: number, source: string, answer: NameAnswer): void;
   statistics(): NameStatistics;
 }
 
@@ -55,6 +64,7 @@ export interface NamesInit {
   readonly now?: () => number;
   readonly timeoutMs?: number;
   readonly flightsMax?: number;
+  readonly sourceFlightsMax?: number;
   readonly waitersMax?: number;
 }
 
@@ -83,6 +93,7 @@ export function createNames(init: NamesInit = {}): Names {
   const lookup: Lookup = init.lookup ?? ((name) => systemLookup(name, { all: true, verbatim: true }));
   const timeoutMs = init.timeoutMs ?? TIMEOUT_MS;
   const flightsMax = init.flightsMax ?? FLIGHTS_MAX;
+  const sourceFlightsMax = init.sourceFlightsMax ?? SOURCE_FLIGHTS_MAX;
   const waitersMax = init.waitersMax ?? WAITERS_MAX;
   const now = init.now ?? (() => performance.now());
   const cache = new LRUCache<string, Finding>({
@@ -92,7 +103,17 @@ export function createNames(init: NamesInit = {}): Names {
     perf: { now },
   });
   const flights = new Map<string, Flight>();
-  const counts = { asked: 0, cached: 0, looked_up: 0, failed: 0, timed_out: 0, refused: 0 };
+  /** Flights that a source has started and that have not come back; no entry: none. */
+  const flightsBySource = new Map<string, number>();
+  const counts = {
+    asked: 0,
+    cached: 0,
+    looked_up: 0,
+    failed: 0,
+    timed_out: 0,
+    refused: 0,
+    refused_source: 0,
+  };
   let waiting = 0;
 
   function land(flight: Flight, finding: Finding): void {
@@ -104,10 +125,14 @@ export function createNames(init: NamesInit = {}): Names {
     for (const waiter of waiters) give(finding, waiter);
   }
 
-  function take(name: string, flight: Flight): void {
+  function take(name: string, flight: Flight, source: string): void {
     counts.looked_up++;
+    flightsBySource.set(source, (flightsBySource.get(source) ?? 0) + 1);
     find(lookup, name).then((finding) => {
       flights.delete(name);
+      const left = (flightsBySource.get(source) as number) - 1;
+      if (left === 0) flightsBySource.delete(source);
+      else flightsBySource.set(source, left);
       if (finding.reason !== 0) counts.failed++;
       cache.set(name, finding, { ttl: finding.reason === 0 ? FOUND_TTL_MS : FAILED_TTL_MS });
       land(flight, finding);
@@ -115,7 +140,7 @@ export function createNames(init: NamesInit = {}): Names {
   }
 
   return {
-    resolve(name, ipVersion, answer) {
+    resolve(name, ipVersion, source, answer) {
       counts.asked++;
       const waiter = { ipVersion, answer };
       const known = cache.get(name);
@@ -130,11 +155,17 @@ export function createNames(init: NamesInit = {}): Names {
         give(FAILED, waiter);
         return;
       }
+      const key = sourceKey(source);
+      if (flight === undefined && (flightsBySource.get(key) ?? 0) >= sourceFlightsMax) {
+        counts.refused_source++;
+        give(FAILED, waiter);
+        return;
+      }
       waiting++;
       if (flight === undefined) {
         flight = { waiters: [waiter], timer: undefined };
         flights.set(name, flight);
-        take(name, flight);
+        take(name, flight, key);
       } else {
         flight.waiters.push(waiter);
       }
@@ -147,6 +178,12 @@ export function createNames(init: NamesInit = {}): Names {
     },
     statistics: () => ({ ...counts, in_flight: flights.size, waiting, cache_entries: cache.size }),
   };
+}
+
+/** One client has a whole /64 of IPv6 addresses to choose from. */
+function sourceKey(source: string): string {
+  const words = source.includes(':') ? parseIp(source) : undefined;
+  return words === undefined ? source : `${words[0]}:${words[1]}`;
 }
 
 /** Never rejects. */

@@ -36,6 +36,7 @@ function planned(planner: ReturnType<typeof createPlanner>, configuration: Confi
   planner.check(configuration);
   const outbounds = planner.assignOutbounds(configuration);
   const inbounds = planner.assignInbounds(configuration);
+  planner.complete(configuration);
   return { inbounds, outbounds, plan: planner.planFor(worker, configuration, 1, lookups) };
 }
 

@@ -5,7 +5,7 @@
 //   another type under the same tag → one object removed, another added
 //   new                             → an index that no worker's plan refers to any more, with another generation
 //
-// Control thread only. Building a plan writes nothing that a worker reads; applying it is apply.ts.
+// Control thread only. Building a plan writes nothing that a worker reads; applying it is edge.ts.
 
 import { networkInterfaces } from 'node:os';
 import { isDeepStrictEqual } from 'node:util';
@@ -64,25 +64,33 @@ export function plannedInbounds(configuration: Configuration): readonly Inbound[
 export interface Planner {
   /** @throws SluiceError where there is no room for it; changes nothing */
   check(configuration: Configuration): void;
-  /** Gives the outbounds their indexes: services refer to them. */
+  /** Gives the outbounds their indexes: services refer to them. Those that are removed stay in the plan until `complete`. */
   assignOutbounds(configuration: Configuration): TagChanges;
   outboundIndex(tag: string): number;
   assignInbounds(configuration: Configuration): TagChanges;
   /** The plan for one worker: the same for all but for the listening descriptors. Both kinds are assigned. */
   planFor(worker: number, configuration: Configuration, version: number, lookups: PlanLookups): Plan;
+  /** No row names a removed outbound any more: plans from now on are without them, and `final` is the new one. */
+  complete(configuration: Configuration): void;
   settle(): void;
 }
 
 export function createPlanner(): Planner {
   const inboundTags = createTagIndex<Inbound>();
   const outboundTags = createTagIndex<Outbound>();
+  /** Index of the outbound in force; -1 before there is one. */
+  let final = -1;
 
   return {
     check(configuration) {
       requireRoom('inbounds', inboundTags.missing(plannedInbounds(configuration)), inboundTags.room);
       requireRoom('outbounds', outboundTags.missing(configuration.outbounds), outboundTags.room);
     },
-    assignOutbounds: (configuration) => outboundTags.assign(configuration.outbounds),
+    assignOutbounds(configuration) {
+      const changes = outboundTags.assign(configuration.outbounds);
+      if (final < 0) final = outboundTags.entry(configuration.final).index;
+      return changes;
+    },
     outboundIndex: (tag) => outboundTags.entry(tag).index,
     assignInbounds: (configuration) => inboundTags.assign(plannedInbounds(configuration)),
     planFor(worker, configuration, version, lookups) {
@@ -93,10 +101,11 @@ export function createPlanner(): Planner {
         inbounds: inbounds.map((inbound) =>
           inboundDefinition(inbound, inboundTags.entry(inbound.tag), worker, lookups),
         ),
-        outbounds: configuration.outbounds.map((outbound) =>
-          outboundDefinition(outbound, outboundTags.entry(outbound.tag)),
-        ),
-        final: outboundTags.entry(configuration.final).index,
+        outbounds: [
+          ...configuration.outbounds.map((outbound) => outboundTags.entry(outbound.tag)),
+          ...outboundTags.leaving,
+        ].map(outboundDefinition),
+        final,
         handshakeMs: timeouts.handshakeMs,
         connectMs: timeouts.connectMs,
         idleMs: timeouts.idleMs,
@@ -107,6 +116,11 @@ export function createPlanner(): Planner {
         ]),
         localAddresses: localAddresses(),
       };
+    },
+    complete(configuration) {
+      inboundTags.dropLeaving();
+      outboundTags.dropLeaving();
+      final = outboundTags.entry(configuration.final).index;
     },
     settle() {
       inboundTags.settle();
@@ -129,6 +143,8 @@ function createTagIndex<T extends Tagged>() {
   const pool: IndexPool = createIndexPool(PLAN_OBJECTS_MAX);
   const entries = new Map<string, TagEntry<T>>();
   const generations = new Int32Array(PLAN_OBJECTS_MAX);
+  /** Removed, with indexes that nobody else has yet. */
+  let leaving: TagEntry<T>[] = [];
 
   function nextGeneration(index: number): number {
     generations[index] = (generations[index] as number) + 1;
@@ -158,6 +174,7 @@ function createTagIndex<T extends Tagged>() {
         if (types.get(tag) === entry.definition.type) continue;
         entries.delete(tag);
         pool.release(entry.index);
+        leaving.push(entry);
         removed.push(tag);
       }
       for (const definition of objects) {
@@ -173,6 +190,12 @@ function createTagIndex<T extends Tagged>() {
         }
       }
       return { added, changed, removed };
+    },
+    get leaving(): readonly TagEntry<T>[] {
+      return leaving;
+    },
+    dropLeaving() {
+      leaving = [];
     },
     settle: () => pool.settle(),
   };
@@ -225,10 +248,9 @@ const UNAVAILABLE: Omit<OutboundDefinition, 'index' | 'generation'> = {
   ipVersion: PREFER_IPV6,
 };
 
-function outboundDefinition(outbound: Outbound, entry: TagEntry<Outbound>): OutboundDefinition {
-  const { index, generation } = entry;
-  return outbound.type === 'direct'
-    ? { index, generation, ...directDefinition(outbound) }
+function outboundDefinition({ index, generation, definition }: TagEntry<Outbound>): OutboundDefinition {
+  return definition.type === 'direct'
+    ? { index, generation, ...directDefinition(definition) }
     : { index, generation, ...UNAVAILABLE };
 }
 

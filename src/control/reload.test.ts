@@ -27,6 +27,10 @@ async function setUp() {
     },
     apply: (next: Configuration) =>
       new Promise<Changes>((resolve) => {
+        if (isBroken) {
+          isBroken = false;
+          throw new TypeError('oops');
+        }
         applied.push(next);
         waiting.push(() => {
           configuration = next;
@@ -34,6 +38,10 @@ async function setUp() {
         });
       }),
   } as unknown as Edge;
+  let isBroken = false;
+  const breakNext = () => {
+    isBroken = true;
+  };
   const order: string[] = [];
   let isStopping = false;
   const reloader = createReloader({
@@ -51,7 +59,7 @@ async function setUp() {
     while (waiting.length === 0) await new Promise((resolve) => setImmediate(resolve));
     waiting.shift()?.();
   };
-  return { fileName, applied, reloader, order, stop, release };
+  return { fileName, applied, reloader, order, stop, release, breakNext };
 }
 
 describe('reload', () => {
@@ -88,6 +96,21 @@ describe('reload', () => {
     const reloading = reloader.reload('api');
     await release();
     expect((await reloading).restartNeeded).toEqual(['workers', 'store']);
+  });
+
+  it('survives a mistake of ours as a failed reload, and the next one works', async () => {
+    const { reloader, order, release, breakNext } = await setUp();
+    breakNext();
+    const { error } = await reloader.reload('signal');
+    expect(error).toMatchObject({
+      code: 'internal',
+      source: 'control',
+      message: expect.stringContaining('oops'),
+    });
+    expect(order).toEqual(['before', 'after']);
+    const again = reloader.reload('signal');
+    await release();
+    expect((await again).error).toBeUndefined();
   });
 
   it('refuses while the daemon is about to end', async () => {

@@ -82,8 +82,16 @@ export function createReloader(init: ReloaderInit): Reloader {
       restartNeeded = needsRestart(edge.configuration, checked.configuration);
       changes = await edge.apply(checked.configuration);
     } catch (cause) {
-      if (!(cause instanceof SluiceError)) throw cause;
-      error = cause;
+      // A mistake of ours is a failed reload as well; the connections that run are not to pay for it.
+      error =
+        cause instanceof SluiceError
+          ? cause
+          : new SluiceError(
+              'internal',
+              `the reload failed: ${(cause as Error)?.message ?? cause}`,
+              {},
+              cause,
+            );
     }
     const durationMs = Math.round(performance.now() - startedMs);
     const atMs = Date.now();
@@ -128,8 +136,9 @@ function report(log: Log, result: ReloadResult): void {
   }
   if (error !== undefined) {
     const mistakes = 'mistakes' in error.facts ? error.facts.mistakes.slice(0, LOGGED_MAX) : undefined;
-    const facts = { event: 'reload_failed', trigger, version, code: error.code, mistakes };
-    const what = error.code === 'plan_not_applied' ? 'reload incomplete' : 'reload changed nothing';
+    const facts = { event: 'reload_failed', trigger, version, code: error.code, mistakes, err: error.cause };
+    const isIncomplete = error.code === 'plan_not_applied' || error.code === 'internal';
+    const what = isIncomplete ? 'reload incomplete' : 'reload changed nothing';
     log.error(facts, `${what}: ${error.message}`);
     return;
   }

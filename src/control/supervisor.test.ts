@@ -17,7 +17,7 @@ const STAND_IN = `
 const { workerData, parentPort } = require('node:worker_threads');
 const { tables, worker, port, mode } = workerData;
 const row = new Int32Array(tables.workers, worker * ${WORD * 4}, 4);
-const ask = (slot) => port.postMessage({ kind: 'resolve', slot, generation: 1, name: 'x', ipVersion: 0 });
+const ask = (slot) => port.postMessage({ kind: 'resolve', slot, generation: 1, name: 'x', ipVersion: 0, source: '192.0.2.1' });
 if (mode === 'broken') throw new Error('cannot start');
 port.on('message', (message) => {
   Atomics.store(row, 1, 0);

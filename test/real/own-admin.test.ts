@@ -1,0 +1,33 @@
+// The admin API is no target for clients: neither on a port that the kernel chose, nor after a reload that speaks of
+// another one, or of none, which waits for a restart.
+
+import { expect, it } from 'vitest';
+import { connectTo } from './harness/client.ts';
+import { counting } from './harness/counting.ts';
+import { startDaemon } from './harness/daemon.ts';
+
+const NOT_ALLOWED = 2;
+
+it('cannot be reached through the proxy, as long as it is open', async () => {
+  const inbounds = [{ tag: 'socks', type: 'socks5', listen: '127.0.0.1:0', service: 'open' }];
+  const services = [{ name: 'open' }];
+  const daemon = await startDaemon({ inbounds, services, admin: { listen: '127.0.0.1:0' } });
+  const { listen } = daemon.logged('ready')[0]?.['admin'] as { listen: string };
+  const port = Number(listen.slice(listen.lastIndexOf(':') + 1));
+  const expectRefusal = () =>
+    counting(daemon, { target_own_listener: 1 }, async () => {
+      const client = await connectTo(await daemon.port('socks'));
+      client.send([5, 1, 0]);
+      await client.receive(2);
+      client.send([5, 1, 0, 1, 127, 0, 0, 1, port >> 8, port & 0xff]);
+      expect((await client.receive(10))[1]).toBe(NOT_ALLOWED);
+      client.socket.destroy();
+    });
+  await expectRefusal();
+  for (const admin of [{ listen: '127.0.0.1:9' }, false]) {
+    daemon.write({ inbounds, services, admin });
+    const { status, text } = await daemon.api('POST', '/v1/reload');
+    expect([status, JSON.parse(text)]).toMatchObject([200, { restart_needed: ['admin'] }]);
+    await expectRefusal();
+  }
+});
