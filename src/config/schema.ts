@@ -456,7 +456,9 @@ export const configurationSchema = closed(
         ],
         {
           title: 'false, or listen, token_file and socket',
-          description: 'The admin API. Without `listen` only its Unix socket is open.',
+          description:
+            'The admin API. Its Unix socket is always open, to its owner only: the command line needs it. ' +
+            'With `listen` it is on TCP as well; `false` means no more than without.',
         },
       ),
     ),

@@ -1,12 +1,13 @@
 // Whoever reads the log may stall: a paused terminal, a log shipper that hangs. The daemon goes on, and it ends.
 
 import { expect, it } from 'vitest';
-import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { closeSync, constants, openSync, writeFileSync } from 'node:fs';
 import { request } from 'node:http';
 import { join } from 'node:path';
 import { atEnd } from './harness/at-end.ts';
 import { makeDirectory, SLUICE } from './harness/daemon.ts';
+import { run } from './harness/programs.ts';
 import { until, within } from './harness/until.ts';
 
 const API_TIMEOUT_MS = 5_000;
@@ -70,7 +71,7 @@ async function expectLife(directory: string, child: ChildProcess): Promise<void>
 it('goes on, counts what is lost and ends in time while a pipe is not read', async () => {
   const directory = makeDirectory();
   const fifo = join(directory, 'log.fifo');
-  execFileSync('mkfifo', [fifo]);
+  expect((await run(['mkfifo', fifo])).code).toBe(0);
   const reader = openSync(fifo, constants.O_RDONLY | constants.O_NONBLOCK);
   const writer = openSync(fifo, constants.O_WRONLY);
   const child = startUnread(directory, writer);

@@ -72,7 +72,8 @@ describe('targets that clients choose', () => {
     until(() => edge.posted.length === 1);
     const [question] = edge.posted;
     if (question?.kind !== 'resolve') throw new Error('no name was asked');
-    const { slot, generation } = question;
+    const { slot, generation, source } = question;
+    expect(source).toBe('127.0.0.1');
     const addresses = Int32Array.of(0, 0, MAPPED_WORD, 0x0a000001, 0, 0, MAPPED_WORD, LOOPBACK);
     edge.tell({ kind: 'resolved', slot, generation, addresses, reason: 0 });
     until(() => client.isOver);
