@@ -42,7 +42,7 @@ const ACCEPTS_PER_TURN_MAX = 64;
 /** How long nothing is accepted after the kernel could not give what an accept takes. */
 const PAUSE_MS = 10;
 /** Wake-ups in a row that used the whole cap before it doubles. */
-const STREAK_TO_DOUBLE = 4;
+const STREAK_TO_DOUBLE = 32;
 
 /**
  * Accepts one connection.

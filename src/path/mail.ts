@@ -2,7 +2,7 @@
 // all connections of the worker at one moment. Owner worker only; rare, so it may allocate.
 
 import { isDeepStrictEqual } from 'node:util';
-import type { ControlMessage, Plan } from '../layout/messages.ts';
+import type { ControlMessage, InboundDefinition, Plan } from '../layout/messages.ts';
 import { WORKER_DRAINING } from '../layout/worker.ts';
 import type { DataWorker } from './data-worker.ts';
 import { createOutbound } from './outbound/objects.ts';
@@ -46,7 +46,7 @@ function carryOut(w: DataWorker, message: ControlMessage): void {
 export function applyPlan(w: DataWorker, plan: Plan): void {
   const before = w.inbounds.slice();
   w.inbounds.length = 0;
-  for (const inbound of plan.inbounds) w.inbounds[inbound.index] = inbound;
+  for (const inbound of plan.inbounds) w.inbounds[inbound.index] = ownInbound(inbound);
   const outboundsBefore = w.outbounds.slice();
   w.outbounds.length = 0;
   for (const definition of plan.outbounds) {
@@ -64,6 +64,25 @@ export function applyPlan(w: DataWorker, plan: Plan): void {
   if (!w.draining) moveListeners(w, before);
   endStale(w);
   w.row.setPlan(w.index, plan.version);
+}
+
+/**
+ * The worker's own copy, made in one place: what a mailbox delivers has another hidden class than what the warm-up made,
+ * and all that was compiled for the one would be thrown away at the first connection that meets the other.
+ */
+function ownInbound(inbound: InboundDefinition): InboundDefinition {
+  const listenFds: number[] = [];
+  for (const fd of inbound.listenFds) listenFds.push(fd);
+  return {
+    index: inbound.index,
+    generation: inbound.generation,
+    type: inbound.type,
+    listenFds,
+    service: inbound.service,
+    target: inbound.target,
+    sendProxy: inbound.sendProxy,
+    acceptProxyFrom: inbound.acceptProxyFrom,
+  };
 }
 
 /** A listening socket that two plans share is not touched but for its index. */

@@ -92,9 +92,13 @@ function begin(w: DataWorker, slot: number, inbound: InboundDefinition): void {
     retire(w, slot, KERNEL_ERROR);
     return;
   }
+  if (step === STEP_FORWARD) {
+    // It is dialled, or a name is asked for, under a deadline of that.
+    advance(w, slot);
+    return;
+  }
+  // The client must speak first, which will raise an event.
   w.reactor.wheel.arm(slot, (w.reactor.nowTick + w.handshakeMs) | 0);
-  // Whoever must speak first will raise an event.
-  if (step === STEP_FORWARD) advance(w, slot);
 }
 
 /** From the handshake to the dialling. */

@@ -2,6 +2,7 @@
 // that the first clients meet compiled code. The worker plays all three parts itself: it listens, connects as a client and
 // answers as the server. Afterwards its counters are as if nothing had been. Owner worker only, before the first turn.
 
+import { setFlagsFromString } from 'node:v8';
 import { INBOUND_FORWARD, INBOUND_SOCKS5, OUTBOUND_DIRECT, PREFER_IPV4 } from '../layout/messages.ts';
 import type { InboundDefinition, Plan } from '../layout/messages.ts';
 import { compileNetworks } from '../layout/network-set.ts';
@@ -16,9 +17,11 @@ import { endAll } from './path.ts';
 import { turn } from './start.ts';
 
 /** Enough for V8's optimizing compiler to have seen every way to begin and to end, and little enough for a start. */
-const CONNECTIONS = 800;
+const GROUPS = 150;
+/** Connections at a time, so that lists have more than one member. */
+const GROUP_CONNECTIONS = 8;
 const ROUND_TRIPS = 4;
-const BULK_EVERY = 200;
+const BULK_EVERY = 50;
 /** Two of so many end with FINs, which leaves ports in TIME_WAIT for a minute; the others with a reset. */
 const ORDERLY_EVERY = 10;
 const BULK_BYTES = 2 * 1024 * 1024;
@@ -37,10 +40,18 @@ interface Listener {
   readonly port: number;
 }
 
+/**
+ * V8 compiles a function for good after it has run for a budget of bytecodes. While a worker rehearses the budget is a
+ * tenth: else it takes some 4,000 connections, and clients pay for the rest. Of the whole process, hence only for a moment.
+ */
+const EAGER = '--interrupt-budget=13500';
+const ORDINARY = '--interrupt-budget=135168';
+
 /** Runs the path. A machine where it can't be run (no loopback) is no error: the worker is just not warm. */
 export function warm(w: DataWorker): void {
   if (w.index >= SPARE_ROWS) return;
   w.warming = true;
+  setFlagsFromString(EAGER);
   const restoreCounters = saveCounters(w);
   const listeners = [listen(w), listen(w), listen(w)];
   const [origin, forward, socks] = listeners as [Listener, Listener, Listener];
@@ -51,16 +62,7 @@ export function warm(w: DataWorker): void {
     const target = w.tables.shared.limits.targets + w.index;
     writeSpareRows(w, service, target, origin.port);
     applyPlan(w, planFor(service, target, forward, socks));
-    for (let i = 0; i < CONNECTIONS; i++) {
-      const isSocks = i % 2 === 1;
-      const kind = {
-        isSocks,
-        isBulk: i % BULK_EVERY < 2,
-        isOrderly: i % ORDERLY_EVERY < 2,
-        clientFirst: i % 4 < 2,
-      };
-      if (!connection(rehearsal, isSocks ? socks : forward, kind)) break;
-    }
+    for (let group = 0; group < GROUPS; group++) if (!rehearse(rehearsal, group, forward, socks)) break;
     applyPlan(w, { ...planFor(service, target, forward, socks), inbounds: [] });
     endAll(w, STOPPED);
     w.tables.services.setGeneration(service, 0);
@@ -71,6 +73,7 @@ export function warm(w: DataWorker): void {
   w.outbounds.length = 0;
   w.final = -1;
   w.warming = false;
+  setFlagsFromString(ORDINARY);
   readMail(w);
 }
 
@@ -150,42 +153,61 @@ function planFor(service: number, target: number, forward: Listener, socks: List
   };
 }
 
-interface Kind {
-  readonly isSocks: boolean;
-  readonly isBulk: boolean;
-  /** Ends with FINs, not with a reset; and which side goes first. */
-  readonly isOrderly: boolean;
-  readonly clientFirst: boolean;
+/** The two ends of one connection through the worker; -1 where there is none. */
+interface Ends {
+  readonly client: number;
+  readonly server: number;
 }
 
-/** One connection from beginning to end. @returns false where something did not go as it always does */
-function connection(r: Rehearsal, edge: Listener, kind: Kind): boolean {
-  const { sys, address } = r.w;
-  const client = sys.socket(AF_INET, SOCK_STREAM, 0);
-  if (client < 0) return false;
-  sys.connect(client, address.address, address.setIp(0, 0, MAPPED_WORD, LOOPBACK, edge.port));
-  let server = -1;
-  let fine = !kind.isSocks || socksHandshake(r, client);
-  if (fine) {
-    server = until(r, () => sys.accept(r.origin.fd, 0, 0));
-    fine = server >= 0;
-  }
+/** A group of connections from beginning to end. @returns false where something did not go as it always does */
+function rehearse(r: Rehearsal, group: number, forward: Listener, socks: Listener): boolean {
+  const isSocks = group % 2 === 1;
+  // All wait in the listener's queue before the first is accepted.
+  const clients = Array.from({ length: GROUP_CONNECTIONS }, () => connect(r, isSocks ? socks : forward));
+  const open = clients.map((client) => begin(r, client, isSocks));
+  let fine = open.every(({ server }) => server >= 0);
   for (let i = 0; fine && i < ROUND_TRIPS; i++) {
-    fine = pass(r, client, server, MESSAGE_BYTES) && pass(r, server, client, MESSAGE_BYTES);
+    fine = open.every(
+      ({ client, server }) =>
+        pass(r, client, server, MESSAGE_BYTES) && pass(r, server, client, MESSAGE_BYTES),
+    );
   }
-  if (fine && kind.isBulk) fine = pass(r, client, server, BULK_BYTES) && pass(r, server, client, BULK_BYTES);
-  if (server >= 0) end(r, client, server, kind);
-  else sys.close(client);
+  if (fine && group % BULK_EVERY < 2) {
+    const { client, server } = open[0] as Ends;
+    fine = pass(r, client, server, BULK_BYTES) && pass(r, server, client, BULK_BYTES);
+  }
+  // Neither first in, first out nor the reverse.
+  for (let i = 0; i < open.length; i++) {
+    const ends = open[(i * 3) % open.length] as Ends;
+    end(r, ends, group % ORDERLY_EVERY < 2, i % 2 === 0);
+  }
   for (let i = 0; i < TRIES_MAX && r.w.slots.live > 0; i++) turn(r.w, 0);
   return fine;
 }
 
+function connect(r: Rehearsal, edge: Listener): number {
+  const { sys, address } = r.w;
+  const client = sys.socket(AF_INET, SOCK_STREAM, 0);
+  if (client < 0) return client;
+  sys.connect(client, address.address, address.setIp(0, 0, MAPPED_WORD, LOOPBACK, edge.port));
+  return client;
+}
+
+function begin(r: Rehearsal, client: number, isSocks: boolean): Ends {
+  if (client < 0 || (isSocks && !socksHandshake(r, client))) return { client, server: -1 };
+  return { client, server: until(r, () => r.w.sys.accept(r.origin.fd, 0, 0)) };
+}
+
 /** Either side goes first, with a FIN or with a reset. */
-function end(r: Rehearsal, client: number, server: number, kind: Kind): void {
+function end(r: Rehearsal, { client, server }: Ends, isOrderly: boolean, clientFirst: boolean): void {
   const { sys } = r.w;
-  const first = kind.clientFirst ? client : server;
-  const second = kind.clientFirst ? server : client;
-  if (kind.isOrderly) {
+  if (server < 0) {
+    if (client >= 0) sys.close(client);
+    return;
+  }
+  const first = clientFirst ? client : server;
+  const second = clientFirst ? server : client;
+  if (isOrderly) {
     sys.shutdown(first, SHUT_WR);
     until(r, () => (sys.recv(second, r.address, 1, 0) === 0 ? 0 : -1));
     sys.close(second);

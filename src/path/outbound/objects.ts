@@ -55,7 +55,7 @@ export function createOutbound(sys: Sys, definition: OutboundDefinition): Outbou
   const device = keepText(sys, definition.interface);
   const congestion = keepText(sys, definition.congestion);
   return {
-    definition,
+    definition: ownDefinition(definition),
     options: Int32Array.from(options),
     interfaceAddress: device.address,
     interfaceBytes: device.bytes,
@@ -64,6 +64,25 @@ export function createOutbound(sys: Sys, definition: OutboundDefinition): Outbou
     bind4: Int32Array.from(bound[0]),
     bind6: Int32Array.from(bound[1]),
     bindNext: 0,
+  };
+}
+
+/** A copy of one hidden class, wherever the definition came from (see `ownInbound` in mail.ts). */
+function ownDefinition(definition: OutboundDefinition): OutboundDefinition {
+  return {
+    index: definition.index,
+    generation: definition.generation,
+    kind: definition.kind,
+    allowDestinations: definition.allowDestinations,
+    bind: definition.bind,
+    interface: definition.interface,
+    fwmark: definition.fwmark,
+    keepaliveIdleS: definition.keepaliveIdleS,
+    keepaliveIntervalS: definition.keepaliveIntervalS,
+    keepaliveCount: definition.keepaliveCount,
+    userTimeoutMs: definition.userTimeoutMs,
+    congestion: definition.congestion,
+    ipVersion: definition.ipVersion,
   };
 }
 
