@@ -42,7 +42,7 @@ const ACCEPTS_PER_TURN_MAX = 64;
 /** How long nothing is accepted after the kernel could not give what an accept takes. */
 const PAUSE_MS = 10;
 /** Wake-ups in a row that used the whole cap before it doubles. */
-const STREAK_TO_DOUBLE = 32;
+const STREAK_TO_DOUBLE = 16;
 
 /**
  * Accepts one connection.
