@@ -9,6 +9,7 @@
 import { EINTR, EPOLLIN } from '../sys/constants.ts';
 import type { Sys } from '../sys/sys.ts';
 import { ReadyList } from './ready-list.ts';
+import { SpinPolicy } from './spin-policy.ts';
 import { TimerWheel } from './timer-wheel.ts';
 
 const EVENTS_MAX = 512;
@@ -19,17 +20,8 @@ const TIMERS_PER_TURN_MAX = 512;
  */
 const SLEEP_MS_MAX = 1_000;
 
-/**
- * Going to sleep and being woken costs about 19 us of CPU (measured: a ping-pong's round trip takes 50 us with two
- * sleeps, 12 us without), and the waker as much in latency. So before it sleeps the loop looks again for
- * SPIN_US_MAX, but only where that has lately paid: a success adds 1 to the score and a failure takes SPIN_FAILURE_COST
- * away, which keeps the score up only while more than four of five succeed. Else one sleep in SLEEPS_BETWEEN_PROBES tries.
- */
-const SPIN_US_MAX = 30;
-const SPIN_SCORE_MAX = 16;
-const SPIN_SCORE_TO_SPIN = 8;
-const SPIN_FAILURE_COST = 4;
-const SLEEPS_BETWEEN_PROBES = 64;
+/** How long the loop looks again before it sleeps, where that is the cheaper way (spin-policy.ts). */
+const SPIN_US_MAX = 20;
 
 /** Bit of the low data word that tells a listener from a connection; the rest is its index. */
 const LISTENER_TOKEN = 0x40000000;
@@ -64,8 +56,7 @@ export class Reactor {
   private readonly wakeFd: number;
   private readonly epochMs: number;
   private readonly fire: (timer: number) => void;
-  private spinScore = 0;
-  private sleepsUntilProbe = SLEEPS_BETWEEN_PROBES;
+  private readonly spinPolicy: SpinPolicy;
 
   /**
    * @param wakeFd     eventfd that wakes the loop; stays the caller's
@@ -81,6 +72,7 @@ export class Reactor {
     this.ready = new ReadyList(slotsMax);
     this.events = new Int32Array(new ArrayBuffer(EVENTS_MAX * sys.eventWords * 4));
     this.eventsAddress = sys.addressOf(new Uint8Array(this.events.buffer));
+    this.spinPolicy = new SpinPolicy(sys.threadCpuUs());
     this.fire = (timer) => handler.onDeadline(timer);
     this.epollFd = sys.epollCreate();
     if (this.epollFd < 0) throw new Error(`epoll_create1 failed with errno ${-this.epollFd}`);
@@ -115,7 +107,7 @@ export class Reactor {
       sleepMs = this.wheel.sleepMs(this.nowTick, sleepMsMax < SLEEP_MS_MAX ? sleepMsMax : SLEEP_MS_MAX);
     }
     let count = 0;
-    if (sleepMs > 0 && this.isSpinWorthwhile()) count = this.spin();
+    if (sleepMs > 0 && this.spinPolicy.spins) count = this.spin();
     if (count === 0) {
       if (sleepMs > 0) handler.onSleep(true);
       count = sys.epollWait(this.epollFd, this.eventsAddress, EVENTS_MAX, sleepMs);
@@ -127,13 +119,7 @@ export class Reactor {
     this.dispatch(count);
     for (let i = 0; i < readyNow; i++) handler.onReady(this.ready.shift());
     this.wheel.advance(this.nowTick, this.fire, TIMERS_PER_TURN_MAX);
-  }
-
-  /** Whether the recent past says that looking again for a moment is cheaper than going to sleep. */
-  private isSpinWorthwhile(): boolean {
-    if (this.spinScore >= SPIN_SCORE_TO_SPIN) return true;
-    this.sleepsUntilProbe--;
-    return this.sleepsUntilProbe <= 0;
+    if (count > 0 && this.spinPolicy.count(count)) this.spinPolicy.close(sys.threadCpuUs());
   }
 
   /** Looks for events until SPIN_US_MAX have passed. @returns their number, 0 for none */
@@ -142,14 +128,8 @@ export class Reactor {
     const endsUs = sys.nowUs() + SPIN_US_MAX;
     do {
       const count = sys.epollWait(this.epollFd, this.eventsAddress, EVENTS_MAX, 0);
-      if (count > 0) {
-        if (this.spinScore < SPIN_SCORE_MAX) this.spinScore++;
-        this.sleepsUntilProbe = 0;
-        return count;
-      }
+      if (count > 0) return count;
     } while (sys.nowUs() < endsUs);
-    this.spinScore = this.spinScore > SPIN_FAILURE_COST ? this.spinScore - SPIN_FAILURE_COST : 0;
-    this.sleepsUntilProbe = SLEEPS_BETWEEN_PROBES;
     return 0;
   }
 

@@ -26,6 +26,8 @@ export interface Sys {
   nowMs(): number;
   /** Monotonic clock in microseconds, whole. */
   nowUs(): number;
+  /** CPU that the calling thread has used, in microseconds. A system call: once in a while. */
+  threadCpuUs(): number;
 
   epollCreate(): number;
   /**

@@ -154,6 +154,17 @@ export function describeErrors(current: () => Workbench): void {
       expect(sys.accept(listener.fd, 0, 0)).toBe(-EAGAIN);
     });
 
+    it("tells a thread's CPU, which never goes back", () => {
+      const { sys } = current();
+      let last = sys.threadCpuUs();
+      expect(last).toBeGreaterThanOrEqual(0);
+      for (let i = 0; i < 1_000; i++) {
+        const now = sys.threadCpuUs();
+        expect(now).toBeGreaterThanOrEqual(last);
+        last = now;
+      }
+    });
+
     it('runs a clock that never goes back and agrees with itself', () => {
       const { sys, poller, own } = current();
       const quiet = poller(own(sys.eventfd()), EPOLLIN);

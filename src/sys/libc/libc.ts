@@ -39,6 +39,7 @@ import {
 } from './library.ts';
 
 const CLOCK_MONOTONIC = 1;
+const CLOCK_THREAD_CPUTIME_ID = 3;
 const EPOLL_CTL_ADD = 1;
 const EPOLL_CTL_DEL = 2;
 /** SOCK_NONBLOCK | SOCK_CLOEXEC; eventfd and pipe2 use the same two bits (O_NONBLOCK, O_CLOEXEC). */
@@ -111,6 +112,14 @@ function nowMs(): number {
 
 function nowUs(): number {
   return Math.floor((performance.now() + clockOffsetMs) * 1000);
+}
+
+const cpuTimespec = pinnedWords(4);
+const cpuTimespecAddress = addressOfArray(cpuTimespec);
+
+function threadCpuUs(): number {
+  clockGettimeCall(CLOCK_THREAD_CPUTIME_ID, cpuTimespecAddress);
+  return (cpuTimespec[0] as number) * 1_000_000 + Math.floor((cpuTimespec[2] as number) / 1_000);
 }
 
 function epollCreate(): number {
@@ -282,6 +291,7 @@ export function createLibc(): Sys {
     addressOf,
     nowMs,
     nowUs,
+    threadCpuUs,
     epollCreate,
     epollAdd,
     epollRemove,

@@ -140,6 +140,8 @@ export function createSimulatedSys(process: Process, descriptorsMax: number): Si
     addressOf: (bytes) => memory.addressOf(bytes),
     nowMs: () => Math.floor(clock.nowUs / 1000),
     nowUs: () => clock.nowUs,
+    // Nothing computes there, so that every way to wait costs the same.
+    threadCpuUs: () => 0,
 
     epollCreate: () => open(() => new EpollFile()),
     epollAdd(epollFd, fd, mask, dataLow, dataHigh) {
