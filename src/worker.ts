@@ -1,4 +1,5 @@
-// The entry of a data worker's thread: composes it over the real system calls and runs it (worker-life.ts). An exception ends the thread, and nothing else: the supervisor replaces it.
+// The entry of a data worker's thread: composes it over the real system calls and runs it (worker-life.ts). An exception
+// ends the thread, and nothing else: the supervisor replaces it.
 
 import { workerData } from 'node:worker_threads';
 import type { ControlMessage, WorkerMessage, WorkerStart } from './layout/messages.ts';
