@@ -21,8 +21,9 @@ export function metricsRoute(app: FastifyInstance, context: ApiContext): void {
 
 function metricsText(context: ApiContext): string {
   const status = readStatus(context);
-  const each = (field: 'connections' | 'accepted' | 'accept_exhausted' | 'deaths' | 'pipes_open'): Sample[] =>
-    status.workers.map((worker) => [{ worker: String(worker.worker) }, worker[field]]);
+  const each = (
+    field: 'connections' | 'accepted' | 'accept_exhausted' | 'reads_peeked' | 'deaths' | 'pipes_open',
+  ): Sample[] => status.workers.map((worker) => [{ worker: String(worker.worker) }, worker[field]]);
   const { descriptors, totals, names, passwords } = status;
   const only = (value: number): Sample[] => [[{}, value]];
   return [
@@ -47,9 +48,15 @@ function metricsText(context: ApiContext): string {
     family('sluice_descriptors_max', 'gauge', 'Descriptors that workers may hold.', only(descriptors.max)),
     family('sluice_descriptors_limit', 'gauge', 'Descriptor limit of the process.', only(descriptors.limit)),
     family(
+      'sluice_reads_peeked_total',
+      'counter',
+      'Reads that had to leave bytes in the kernel: all leftover buffers were in use.',
+      each('reads_peeked'),
+    ),
+    family(
       'sluice_accept_exhausted_total',
       'counter',
-      'accept4 without descriptors.',
+      'accept4 without descriptors or memory.',
       each('accept_exhausted'),
     ),
     family('sluice_worker_deaths_total', 'counter', 'Workers that died and were replaced.', each('deaths')),

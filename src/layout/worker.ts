@@ -39,7 +39,7 @@ export const workerType = defineRecords('Worker', {
   splicedBytes: f64,
   /** Reads that had to be peeked because all leftover buffers were in use. */
   peekedReads: f64,
-  /** Times that accept4 found no descriptor. */
+  /** Times that accept4 found no descriptor, or no memory. */
   acceptExhausted: f64,
   /** Ends and refusals by reason: index is a constant of reasons.ts. */
   ended: f64s(REASONS_COUNT),
