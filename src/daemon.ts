@@ -37,10 +37,13 @@ import { SocketAddress } from './sys/socket-address.ts';
 
 /** Room of the shared tables. Untouched records cost address space only, so it is ample. */
 const PIPES_PER_WORKER = 1_024;
-const SERVICES_MAX = 65_536;
-const CREDENTIALS_MAX = 131_072;
-const SERVER_NAMES_MAX = 131_072;
-const TARGETS_MAX = 65_536;
+const SERVICES_MAX = 131_072;
+const CREDENTIALS_MAX = 262_144;
+const SERVER_NAMES_MAX = 262_144;
+const TARGETS_MAX = 131_072;
+/** 64 MiB of address space: three million prefixes. */
+const NETWORK_WORDS = 2 ** 24;
+const RECEIPTS_PER_WORKER = 16_384;
 
 const EXIT_OK = 0;
 const EXIT_REFUSED = 1;
@@ -259,13 +262,19 @@ function randomKey(): Int32Array {
 }
 
 function tableLimits(configuration: Configuration): TableLimits {
+  const workers = configuration.workers === 'auto' ? availableParallelism() : configuration.workers;
+  const slotsPerWorker = configuration.limits.connectionsPerWorker;
   return {
-    workers: configuration.workers === 'auto' ? availableParallelism() : configuration.workers,
-    slotsPerWorker: configuration.limits.connectionsPerWorker,
+    workers,
+    slotsPerWorker,
     pipesPerWorker: PIPES_PER_WORKER,
     services: SERVICES_MAX,
     credentials: CREDENTIALS_MAX,
     serverNames: SERVER_NAMES_MAX,
     targets: TARGETS_MAX,
+    // Each connection may have one of its own, its address another; as many again may wait to be swept.
+    sources: 2 ** Math.ceil(Math.log2(workers * slotsPerWorker * 4)),
+    networkWords: NETWORK_WORDS,
+    receipts: RECEIPTS_PER_WORKER,
   };
 }

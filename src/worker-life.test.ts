@@ -11,7 +11,15 @@ import { runDataWorker } from './worker-life.ts';
 function livesOf(...mail: ControlMessage[]): number[] {
   const sys = createLibc();
   const limits = { workers: 1, slotsPerWorker: 64, pipesPerWorker: 8 };
-  const rows = { services: 4, credentials: 4, serverNames: 4, targets: 4 };
+  const rows = {
+    services: 4,
+    credentials: 4,
+    serverNames: 4,
+    targets: 4,
+    sources: 64,
+    networkWords: 64,
+    receipts: 16,
+  };
   const tables = attachTables(createTables({ ...limits, ...rows }, new Int32Array(4)));
   tables.machine.setDescriptorsMax(0, 1_000);
   const lives: number[] = [];

@@ -43,6 +43,9 @@ async function setUp(reload: () => ReloadResult = () => ({}) as ReloadResult, te
     credentials: 4,
     serverNames: 4,
     targets: 4,
+    sources: 1024,
+    networkWords: 1024,
+    receipts: 64,
   };
   const tables = attachTables(createTables(limits, new Int32Array(4)));
   const edge = createEdge({

@@ -15,6 +15,9 @@ const limits = {
   credentials: 1,
   serverNames: 1,
   targets: 1,
+  sources: 1024,
+  networkWords: 1024,
+  receipts: 64,
 };
 
 function isOpen(fd: number): boolean {

@@ -53,6 +53,9 @@ function setUp(
     credentials: 8,
     serverNames: 8,
     targets: 8,
+    sources: 1024,
+    networkWords: 1024,
+    receipts: 64,
   };
   tables = attachTables(createTables(limits, new Int32Array(4)));
   edge = createEdge({ sys, tables, address: new SocketAddress(sys), descriptorLimit, distribute });

@@ -34,6 +34,9 @@ function setUp() {
     credentials: 4,
     serverNames: 4,
     targets: 4,
+    sources: 1024,
+    networkWords: 1024,
+    receipts: 64,
   };
   const tables = attachTables(createTables(limits, key));
   const targets = createTargets(tables.targets, limits.targets);

@@ -32,13 +32,11 @@ import {
 } from '../layout/messages.ts';
 import type { InboundDefinition, OutboundDefinition, Plan } from '../layout/messages.ts';
 import { compileNetworks } from '../layout/network-set.ts';
+import { PLAN_OBJECTS_MAX } from '../layout/tables.ts';
 import { SluiceError } from './errors.ts';
 import { createIndexPool } from './index-pool.ts';
 import type { IndexPool } from './index-pool.ts';
 import type { Listener } from './listeners.ts';
-
-/** Inbounds, and outbounds, of one configuration. */
-const PLAN_OBJECTS_MAX = 1024;
 
 /** What of one kind of object a new configuration changed. */
 export interface TagChanges {

@@ -46,6 +46,9 @@ function setUp(mode = '', workers = 2) {
     credentials: 1,
     serverNames: 1,
     targets: 1,
+    sources: 1024,
+    networkWords: 1024,
+    receipts: 64,
   };
   const tables = attachTables(createTables(limits, new Int32Array(4)));
   const events: string[] = [];

@@ -82,6 +82,50 @@ export interface Plan {
   readonly localAddresses: Int32Array;
 }
 
+// What an eviction does with the connections that it finds.
+/** Ends those that match, with the reason given. */
+export const EVICT_END = 1;
+/** Counts those that match (`dry_run`). */
+export const EVICT_COUNT = 2;
+/** Ends those that match and contradict what is in force now, each with its own reason. */
+export const EVICT_RECONCILE = 3;
+
+/** `list` of an eviction that walks all connections of a worker. */
+export const EVERY_CONNECTION = -1;
+
+/**
+ * An eviction, as one worker carries it out: the lists of `keys` are walked, bounded work a turn, and whoever does not
+ * match the rest is left alone. Of the filters, -1 is any; an index goes with its generation.
+ */
+export interface EvictionJob {
+  readonly id: number;
+  /** EVICT_*. */
+  readonly action: number;
+  /** Retire reason; of EVICT_END. */
+  readonly reason: number;
+  /** Close with FIN instead of a reset. */
+  readonly orderly: boolean;
+  /** Connections a second that this worker may end; 0: no limit. */
+  readonly ratePerSecond: number;
+  /** LIST_* or EVERY_CONNECTION. */
+  readonly list: number;
+  readonly keys: Int32Array;
+  readonly service: number;
+  readonly serviceGeneration: number;
+  readonly credential: number;
+  readonly credentialGeneration: number;
+  readonly inbound: number;
+  readonly inboundGeneration: number;
+  readonly outbound: number;
+  readonly outboundGeneration: number;
+  readonly rule: number;
+  /** Networks (layout/network-set.ts) that the source must lie in; null: any. */
+  readonly source: Int32Array | null;
+  /** Of one connection only: its slot and generation; -1: any. */
+  readonly slot: number;
+  readonly generation: number;
+}
+
 export type ControlMessage =
   | { readonly kind: 'plan'; readonly plan: Plan }
   /** Take no more from the listening sockets (the control thread closes them) and go on with what is open. */
@@ -98,6 +142,9 @@ export type ControlMessage =
     }
   /** 0: the password is right. Else the reason of the refusal. */
   | { readonly kind: 'verified'; readonly slot: number; readonly generation: number; readonly reason: number }
+  | { readonly kind: 'evict'; readonly job: EvictionJob }
+  /** Leave the rest of an eviction alone; it is answered as done. */
+  | { readonly kind: 'cancel_eviction'; readonly id: number }
   /** Throw on purpose: the test of replacement. The supervisor sends it only with SLUICE_TEST_FAULTS=1. */
   | { readonly kind: 'fail' };
 
@@ -115,6 +162,21 @@ export type WorkerMessage =
   | { readonly kind: 'ready' }
   /** All connections of a draining worker have gone. */
   | { readonly kind: 'drained' }
+  /** How far an eviction has come: so far, in all; the last message of each worker says `isDone`. */
+  | {
+      readonly kind: 'evicted';
+      readonly id: number;
+      readonly matched: number;
+      readonly closed: number;
+      /** Microseconds of this thread that the eviction has cost. */
+      readonly workerUs: number;
+      /** Monotonic milliseconds when the last one was gone; 0: none yet. */
+      readonly lastMs: number;
+      readonly isDone: boolean;
+      /** With `isDone`: pairs of row (index) and count. */
+      readonly byService: Int32Array;
+      readonly byInbound: Int32Array;
+    }
   | {
       readonly kind: 'resolve';
       readonly slot: number;

@@ -15,6 +15,14 @@ export const serviceType = defineRecords('Service', {
   outbound: atomic,
   /** Target of its server names, or -1. */
   target: atomic,
+  /**
+   * Networks that its clients may come from: where the block begins in the table of networks (its first word is the number
+   * of prefixes, then layout/network-set.ts); 0: every source.
+   */
+  sources: atomic,
+  /** Bits of an address that tell its clients apart, on each family's own scale; 0: all of IPv4, 64 of IPv6. */
+  prefixBits4: atomic,
+  prefixBits6: atomic,
 });
 
 export type ServiceTable = ReturnType<typeof serviceType.attach>;

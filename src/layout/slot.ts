@@ -4,12 +4,14 @@
 //   line 0   relay: all that moving bytes touches
 //   line 1   accounts and framing
 //   line 2   who it is (cold): written once or twice in a connection's life
+//   line 4   links: the lists that it stands in (layout/lists.ts)
 //
 // `generation` is even while the slot is free and odd while it lives; it grows by one at both changes. A reader takes
 // it before and after: two equal odd values mean that what it read belongs to one connection. Outside, a connection is
 // named `worker-slot-generation`.
 
 import { defineRecords, f64, f64s, i32, words } from '../memory/records.ts';
+import { LISTS_COUNT } from './lists.ts';
 
 // States.
 export const SLOT_FREE = 0;
@@ -61,8 +63,8 @@ export const slotType = defineRecords('Slot', {
   framedRemaining: f64,
   /** Words of the chunked scanner. */
   chunked: words(3),
-  /** Bytes of a peeked head that the server gets rewritten, taken out of the socket once the server is there. */
-  headBytes: i32,
+  /** Row of its counters (layout/usage.ts), or -1 while nobody knows whose it is. */
+  usage: i32,
   /** STEP_* of `path/flags.ts`: where the handshake stands within its protocol. */
   step: i32,
   /** Retire reason that a linger or a reset in progress will end with. */
@@ -91,10 +93,24 @@ export const slotType = defineRecords('Slot', {
   candidates: i32,
   candidateNext: i32,
   candidateCount: i32,
-  /** Milliseconds of the worker's clock when it was accepted. */
+  /** Milliseconds of the monotonic clock when it was accepted. */
   startedMs: f64,
   /** End of what may last over several timers, in ticks of the worker's clock: the connect as a whole, a reset. */
   finalTick: i32,
+  /** Bytes of a peeked head that the server gets rewritten, taken out of the socket once the server is there. */
+  headBytes: i32,
+  // Line 4.
+  /** By list: the slot behind it and the one before it, NO_SLOT at the ends, NOT_LINKED (previous) outside the list. */
+  linkNext: words(LISTS_COUNT),
+  linkPrevious: words(LISTS_COUNT),
+  /** Entry of `(service, source)` in the shared table (layout/source.ts), which the connection holds; -1: none. */
+  sourceEntry: i32,
+  /** Rule that decided, and the snapshot that it stood in; -1: none. */
+  rule: i32,
+  snapshot: i32,
+  /** Milliseconds from its start until it was dialled, and until the server was there; -1: it never came so far. */
+  handshakeMs: i32,
+  connectMs: i32,
 });
 
 export type SlotTable = ReturnType<typeof slotType.attach>;

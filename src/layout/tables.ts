@@ -2,6 +2,16 @@
 // each. Memory that no record has touched costs nothing but address space.
 
 import { HashTable, hashTableBytes } from '../memory/hash-table.ts';
+import { Ring, ringBytes } from '../memory/ring.ts';
+import { ListHeads, listHeadsBytes } from './lists.ts';
+import type { ListKeys } from './lists.ts';
+import { receiptType } from './receipt.ts';
+import type { ReceiptTable } from './receipt.ts';
+import { sourceType } from './source.ts';
+import type { SourceTable } from './source.ts';
+import { SPARE_ROWS } from './spare-rows.ts';
+import { usageRows, usageType } from './usage.ts';
+import type { UsageTable } from './usage.ts';
 import { credentialType, serviceType, targetType } from './service.ts';
 import type { CredentialTable, ServiceTable, TargetTable } from './service.ts';
 import { slotType } from './slot.ts';
@@ -18,13 +28,29 @@ export interface TableLimits {
   readonly credentials: number;
   readonly serverNames: number;
   readonly targets: number;
+  /** Source entries; a power of two. */
+  readonly sources: number;
+  /** Words of all services' source networks. */
+  readonly networkWords: number;
+  /** Of each worker; a power of two. */
+  readonly receipts: number;
 }
 
-/**
- * Rows behind the last service and the last target, one a worker: those that it warms itself with (path/warm.ts). No name
- * leads to them.
- */
-export const SPARE_ROWS = 64;
+/** Bounds of a plan: inbounds and outbounds each; and rules that lists are kept for. */
+export const PLAN_OBJECTS_MAX = 1_024;
+export const RULES_MAX = 65_536;
+
+/** Keys of each kind of list, in the order of LIST_*. */
+function listKeys(limits: TableLimits): ListKeys {
+  return [
+    limits.sources,
+    limits.services + SPARE_ROWS,
+    limits.credentials,
+    PLAN_OBJECTS_MAX,
+    PLAN_OBJECTS_MAX,
+    RULES_MAX,
+  ];
+}
 
 /** What crosses to another thread. */
 export interface SharedTables {
@@ -40,6 +66,17 @@ export interface SharedTables {
   readonly targets: SharedArrayBuffer;
   readonly userNames: SharedArrayBuffer;
   readonly serverNames: SharedArrayBuffer;
+  /** By worker. */
+  readonly lists: readonly SharedArrayBuffer[];
+  readonly usage: readonly SharedArrayBuffer[];
+  readonly dirty: readonly SharedArrayBuffer[];
+  readonly receipts: readonly SharedArrayBuffer[];
+  readonly receiptRings: readonly SharedArrayBuffer[];
+  readonly released: readonly SharedArrayBuffer[];
+  readonly supplies: readonly SharedArrayBuffer[];
+  readonly sources: SharedArrayBuffer;
+  readonly sourceBuckets: SharedArrayBuffer;
+  readonly networks: SharedArrayBuffer;
 }
 
 /** What a thread works with. */
@@ -57,6 +94,22 @@ export interface Tables {
   readonly userNames: HashTable;
   /** Server name, or the name after `*.` → service row; the two kinds are hashed with different keys. */
   readonly serverNames: HashTable;
+  /** By worker: heads of its lists. */
+  readonly lists: readonly ListHeads[];
+  /** By worker: its counters for each service and credential; and the rows that it has marked dirty (values: rows). */
+  readonly usage: readonly UsageTable[];
+  readonly dirty: readonly Ring[];
+  /** By worker: receipts, and the ring whose positions are their indexes. */
+  readonly receipts: readonly ReceiptTable[];
+  readonly receiptRings: readonly Ring[];
+  /** By worker: source entries that nobody holds any more (worker → control), and entries to use again (control → worker). */
+  readonly released: readonly Ring[];
+  readonly supplies: readonly Ring[];
+  readonly sources: SourceTable;
+  /** First entry of each bucket, + 1; twice as many as entries. */
+  readonly sourceBuckets: Int32Array;
+  /** Blocks of networks (ServiceTable.sources). The control thread places them. */
+  readonly networks: Int32Array;
 }
 
 /** Reserves the memory. Once a process. `hashKey`: four random words. */
@@ -74,7 +127,22 @@ export function createTables(limits: TableLimits, hashKey: Int32Array): SharedTa
     targets: new SharedArrayBuffer(targetType.recordBytes * (limits.targets + SPARE_ROWS)),
     userNames: new SharedArrayBuffer(hashTableBytes(limits.credentials)),
     serverNames: new SharedArrayBuffer(hashTableBytes(limits.serverNames)),
+    lists: each(listHeadsBytes(listKeys(limits))),
+    usage: each(usageType.recordBytes * usageRows(limits.services, limits.credentials)),
+    dirty: each(ringBytes(dirtyCapacity(limits))),
+    receipts: each(receiptType.recordBytes * limits.receipts),
+    receiptRings: each(ringBytes(limits.receipts)),
+    released: each(ringBytes(limits.sources)),
+    supplies: each(ringBytes(limits.sources)),
+    sources: new SharedArrayBuffer(sourceType.recordBytes * limits.sources),
+    sourceBuckets: new SharedArrayBuffer(limits.sources * 2 * 4),
+    networks: new SharedArrayBuffer(limits.networkWords * 4),
   };
+}
+
+/** Each row is in the ring once at most, so that it can't be full. */
+function dirtyCapacity(limits: TableLimits): number {
+  return 2 ** Math.ceil(Math.log2(usageRows(limits.services, limits.credentials)));
 }
 
 /** Lays the views of this thread over the shared memory. */
@@ -91,5 +159,17 @@ export function attachTables(shared: SharedTables): Tables {
     targets: targetType.attach(shared.targets, 0, limits.targets + SPARE_ROWS),
     userNames: new HashTable(shared.userNames, 0, limits.credentials),
     serverNames: new HashTable(shared.serverNames, 0, limits.serverNames),
+    lists: shared.lists.map((buffer) => new ListHeads(buffer, listKeys(limits))),
+    usage: shared.usage.map((buffer) =>
+      usageType.attach(buffer, 0, usageRows(limits.services, limits.credentials)),
+    ),
+    dirty: shared.dirty.map((buffer) => new Ring(buffer, dirtyCapacity(limits))),
+    receipts: shared.receipts.map((buffer) => receiptType.attach(buffer, 0, limits.receipts)),
+    receiptRings: shared.receiptRings.map((buffer) => new Ring(buffer, limits.receipts)),
+    released: shared.released.map((buffer) => new Ring(buffer, limits.sources)),
+    supplies: shared.supplies.map((buffer) => new Ring(buffer, limits.sources)),
+    sources: sourceType.attach(shared.sources, 0, limits.sources),
+    sourceBuckets: new Int32Array(shared.sourceBuckets),
+    networks: new Int32Array(shared.networks),
   };
 }

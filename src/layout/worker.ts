@@ -41,6 +41,12 @@ export const workerType = defineRecords('Worker', {
   peekedReads: f64,
   /** Times that accept4 found no descriptor, or no memory. */
   acceptExhausted: f64,
+  /** Receipts that found the ring full. */
+  receiptsDropped: f64,
+  /** Source entries that found the ring of released ones full: the sweeper must look for them itself. */
+  releasesDropped: f64,
+  /** Connections that evictions have ended. */
+  evicted: f64,
   /** Ends and refusals by reason: index is a constant of reasons.ts. */
   ended: f64s(REASONS_COUNT),
 });
@@ -65,6 +71,12 @@ export const machineType = defineRecords('Machine', {
   descriptorsMax: atomic,
   /** Credentials of which only a scrypt hash is known. While there are any, every wrong password costs what theirs do. */
   hashedCredentials: atomic,
+  /** Source entries that have been used at some time: those below have touched memory. */
+  sourcesTouched: atomic,
+  /** 1 while workers write receipts. */
+  receipts: atomic,
+  /** Of so many ends one is written down; at least 1. */
+  receiptsEvery: atomic,
 });
 
 export type MachineTable = ReturnType<typeof machineType.attach>;

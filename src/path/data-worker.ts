@@ -5,6 +5,7 @@ import { Slots } from '../connection/slots.ts';
 import type { ControlMessage, InboundDefinition, WorkerMessage } from '../layout/messages.ts';
 import { deriveNameKeys } from '../layout/name-hash.ts';
 import type { SlotTable } from '../layout/slot.ts';
+import { PLAN_OBJECTS_MAX } from '../layout/tables.ts';
 import type { Tables } from '../layout/tables.ts';
 import type { WorkerTable } from '../layout/worker.ts';
 import { DescriptorBudget } from '../reactor/descriptor-budget.ts';
@@ -21,8 +22,6 @@ import { Pipes } from './relay/pipes.ts';
 
 /** The largest head of any protocol that is peeked at: a ClientHello over several records, an HTTP head. */
 export const HEAD_BYTES_MAX = 20 * 1024;
-/** Inbounds of one plan. */
-const INBOUNDS_MAX = 1024;
 /** A rewritten head may grow by what we add. */
 const HEAD_OUT_BYTES = HEAD_BYTES_MAX + 1024;
 
@@ -69,8 +68,8 @@ export class DataWorker {
   connectErrno = 0;
 
   /** By inbound: how many connections a wake-up of its listener takes now (listen.ts), and wake-ups since that grew. */
-  readonly acceptCaps = new Int32Array(INBOUNDS_MAX).fill(1);
-  readonly acceptStreaks = new Int32Array(INBOUNDS_MAX);
+  readonly acceptCaps = new Int32Array(PLAN_OBJECTS_MAX).fill(1);
+  readonly acceptStreaks = new Int32Array(PLAN_OBJECTS_MAX);
 
   /** By index; undefined where there is none. Control-rate writes. */
   readonly inbounds: (InboundDefinition | undefined)[] = [];

@@ -8,7 +8,7 @@ import type { InboundDefinition, Plan } from '../layout/messages.ts';
 import { compileNetworks } from '../layout/network-set.ts';
 import { REASONS_COUNT, STOPPED } from '../layout/reasons.ts';
 import { SERVICE_ENABLED, TARGET_IP } from '../layout/service.ts';
-import { SPARE_ROWS } from '../layout/tables.ts';
+import { SPARE_ROWS } from '../layout/spare-rows.ts';
 import { AF_INET, EAGAIN, SHUT_WR, SOCK_STREAM } from '../sys/constants.ts';
 import { MAPPED_WORD } from '../sys/socket-address.ts';
 import type { DataWorker } from './data-worker.ts';

@@ -41,6 +41,9 @@ const LIMITS: TableLimits = {
   credentials: 8,
   serverNames: 8,
   targets: 64,
+  sources: 1024,
+  networkWords: 1024,
+  receipts: 64,
 };
 const BOUNDS: DataWorkerBounds = { buffers: 8, candidates: 16 };
 const BUDGET = 1_000;

@@ -1,0 +1,34 @@
+// Source entries: one record for each `(service, source address)` that has connections, shared by all workers, found by
+// hash and claimed by compare-and-swap (connection/sources.ts). The address is masked to the service's device prefix.
+//
+// A second kind stands for an address over all services: its `service` is ANY_SERVICE, and its `members` lead to the
+// entries of that address. So whoever wants one address finds it, however many services there are.
+//
+//   bucket ─► entry ─► entry                  (bucketNext; pushed at the head)
+//   address entry ─members─► entry ─► entry   (memberNext; pushed at the head)
+
+import { atomic, defineRecords, i32, words } from '../memory/records.ts';
+
+export const ANY_SERVICE = -1;
+
+/** Of `holders`: the entry is being taken out; nobody can hold it any more. */
+export const SOURCE_DEAD = -1;
+
+export const sourceType = defineRecords('Source', {
+  /** Next in its bucket, + 1; 0: the last. */
+  bucketNext: atomic,
+  /** Connections, over all workers, that stand in its lists; of an address entry, its members. */
+  holders: atomic,
+  /** 1 while it stands in a ring of released entries, so that it does so only once. */
+  released: atomic,
+  /** Service row, or ANY_SERVICE. */
+  service: i32,
+  address: words(4),
+  /** Of an address entry: its first member, + 1. */
+  members: atomic,
+  /** Of a member: the next one, + 1; and its address entry. */
+  memberNext: atomic,
+  addressEntry: i32,
+});
+
+export type SourceTable = ReturnType<typeof sourceType.attach>;
