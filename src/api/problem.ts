@@ -49,6 +49,8 @@ export function problem(status: number, code: string, detail: string, facts: obj
 const ERROR_STATUS: Readonly<Record<SluiceErrorCode, number>> = {
   configuration_unreadable: 422,
   configuration_invalid: 422,
+  request_invalid: 422,
+  eviction_invalid: 422,
   table_full: 422,
   listen_failed: 422,
   admin_listen_failed: 500,

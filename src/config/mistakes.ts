@@ -17,6 +17,9 @@ export interface Mistake {
   readonly message: string;
 }
 
+/** A mistake in what somebody asked over the API, where there are no lines. */
+export type RequestMistake = Omit<Mistake, 'line' | 'column'>;
+
 /** Keys and indexes from the root of the file. */
 export type Path = readonly (string | number)[];
 

@@ -2,7 +2,7 @@
 // typed fields. Workers never see it; they answer integers (sys.ts, reasons.ts).
 
 import { getSystemErrorMap } from 'node:util';
-import type { Mistake } from '../config/mistakes.ts';
+import type { Mistake, RequestMistake } from '../config/mistakes.ts';
 
 /** Facts of each code. Codes are stable: they are documented, and label metrics and answers of the API. */
 interface Facts {
@@ -10,6 +10,9 @@ interface Facts {
   configuration_unreadable: { readonly fileName: string };
   /** The file was read and has mistakes. */
   configuration_invalid: { readonly fileName: string; readonly mistakes: readonly Mistake[] };
+  /** What was asked over the API has mistakes; nothing has changed. */
+  request_invalid: { readonly mistakes: readonly RequestMistake[] };
+  eviction_invalid: { readonly mistakes: readonly RequestMistake[] };
   /** More objects than the shared tables have room for. */
   table_full: { readonly table: string; readonly wanted: number; readonly room: number };
   listen_failed: { readonly inbound: string; readonly address: string; readonly errno: number };
@@ -35,6 +38,8 @@ export type ErrorSource = 'client' | 'server' | 'operator' | 'kernel' | 'control
 const KINDS: Readonly<Record<SluiceErrorCode, { source: ErrorSource; retryable: boolean }>> = {
   configuration_unreadable: { source: 'operator', retryable: false },
   configuration_invalid: { source: 'operator', retryable: false },
+  request_invalid: { source: 'operator', retryable: false },
+  eviction_invalid: { source: 'operator', retryable: false },
   table_full: { source: 'operator', retryable: false },
   listen_failed: { source: 'operator', retryable: true },
   admin_listen_failed: { source: 'operator', retryable: true },
