@@ -46,6 +46,7 @@ async function setUp(reload: () => ReloadResult = () => ({}) as ReloadResult, te
     sources: 1024,
     networkWords: 1024,
     receipts: 64,
+    isIndexed: true,
   };
   const tables = attachTables(createTables(limits, new Int32Array(4)));
   const edge = createEdge({

@@ -18,6 +18,7 @@ const limits = {
   sources: 1024,
   networkWords: 1024,
   receipts: 64,
+  isIndexed: true,
 };
 
 function isOpen(fd: number): boolean {

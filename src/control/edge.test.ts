@@ -56,6 +56,7 @@ function setUp(
     sources: 1024,
     networkWords: 1024,
     receipts: 64,
+    isIndexed: true,
   };
   tables = attachTables(createTables(limits, new Int32Array(4)));
   edge = createEdge({ sys, tables, address: new SocketAddress(sys), descriptorLimit, distribute });

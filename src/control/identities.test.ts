@@ -37,6 +37,7 @@ function setUp() {
     sources: 1024,
     networkWords: 1024,
     receipts: 64,
+    isIndexed: true,
   };
   const tables = attachTables(createTables(limits, key));
   const targets = createTargets(tables.targets, limits.targets);

@@ -49,6 +49,7 @@ function setUp(mode = '', workers = 2) {
     sources: 1024,
     networkWords: 1024,
     receipts: 64,
+    isIndexed: true,
   };
   const tables = attachTables(createTables(limits, new Int32Array(4)));
   const events: string[] = [];

@@ -117,7 +117,7 @@ function holds(
 }
 
 /** A word whose first `bits` bits are set, for any number of bits. */
-function maskWord(bits: number): number {
+export function maskWord(bits: number): number {
   return bits <= 0 ? 0 : bits >= 32 ? -1 : -1 << (32 - bits);
 }
 

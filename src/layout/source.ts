@@ -8,6 +8,8 @@
 //   address entry ─members─► entry ─► entry   (memberNext; pushed at the head)
 
 import { atomic, defineRecords, i32, words } from '../memory/records.ts';
+import { MAPPED_WORD } from '../sys/socket-address.ts';
+import type { ServiceTable } from './service.ts';
 
 export const ANY_SERVICE = -1;
 
@@ -32,3 +34,22 @@ export const sourceType = defineRecords('Source', {
 });
 
 export type SourceTable = ReturnType<typeof sourceType.attach>;
+
+/** Of IPv6, what one customer usually has; of IPv4 all. */
+const PREFIX_BITS6 = 64;
+
+/** How many bits of an address tell a service's clients apart, on the scale of 128. */
+export function addressBits(
+  services: ServiceTable,
+  service: number,
+  a0: number,
+  a1: number,
+  a2: number,
+): number {
+  if (a0 === 0 && a1 === 0 && a2 === MAPPED_WORD) {
+    const bits = services.prefixBits4(service);
+    return bits === 0 ? 128 : 96 + bits;
+  }
+  const bits = services.prefixBits6(service);
+  return bits === 0 ? PREFIX_BITS6 : bits;
+}

@@ -34,6 +34,8 @@ export interface TableLimits {
   readonly networkWords: number;
   /** Of each worker; a power of two. */
   readonly receipts: number;
+  /** False only for the benchmark that measures what the lists cost: nothing can be evicted then. */
+  readonly isIndexed: boolean;
 }
 
 /** Bounds of a plan: inbounds and outbounds each; and rules that lists are kept for. */

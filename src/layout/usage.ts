@@ -6,7 +6,7 @@
 // `dirty` is the mark of the hot set: a worker that changes a row whose mark is 0 sets it and puts the row into its ring
 // of dirty rows; the control thread takes the mark away once it has seen the row unchanged.
 
-import { atomic, defineRecords, f64, words } from '../memory/records.ts';
+import { defineRecords, f64, i32, words } from '../memory/records.ts';
 import { REFUSALS_MAX } from './reasons.ts';
 import { SPARE_ROWS } from './spare-rows.ts';
 
@@ -18,7 +18,7 @@ export const usageType = defineRecords('Usage', {
   connections: f64,
   /** Refusals by kind (reasons.ts), counted with wrap-around. */
   refused: words(REFUSALS_MAX),
-  dirty: atomic,
+  dirty: i32,
 });
 
 export type UsageTable = ReturnType<typeof usageType.attach>;

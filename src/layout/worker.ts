@@ -43,8 +43,6 @@ export const workerType = defineRecords('Worker', {
   acceptExhausted: f64,
   /** Receipts that found the ring full. */
   receiptsDropped: f64,
-  /** Source entries that found the ring of released ones full: the sweeper must look for them itself. */
-  releasesDropped: f64,
   /** Connections that evictions have ended. */
   evicted: f64,
   /** Ends and refusals by reason: index is a constant of reasons.ts. */

@@ -1,23 +1,29 @@
 // What the stages work with: the tables, buffers and clocks of one data worker, and the parts of the plan that it
 // holds itself. Fields only; behaviour lies in the stages. Made once at start, owner worker only.
 
+import { Lists } from '../connection/lists.ts';
 import { Slots } from '../connection/slots.ts';
+import { Sources } from '../connection/sources.ts';
 import type { ControlMessage, InboundDefinition, WorkerMessage } from '../layout/messages.ts';
 import { deriveNameKeys } from '../layout/name-hash.ts';
 import type { SlotTable } from '../layout/slot.ts';
 import { PLAN_OBJECTS_MAX } from '../layout/tables.ts';
 import type { Tables } from '../layout/tables.ts';
+import type { UsageTable } from '../layout/usage.ts';
 import type { WorkerTable } from '../layout/worker.ts';
+import type { Ring } from '../memory/ring.ts';
 import { DescriptorBudget } from '../reactor/descriptor-budget.ts';
 import type { Mailbox } from '../reactor/mailbox.ts';
 import type { Reactor } from '../reactor/reactor.ts';
 import { SocketAddress } from '../sys/socket-address.ts';
 import type { Sys } from '../sys/sys.ts';
+import type { Eviction } from './evict.ts';
 import { CHUNKED_STATE_WORDS } from './identify/chunked.ts';
 import { Parsed } from './identify/parsed.ts';
 import { Candidates } from './outbound/candidates.ts';
 import type { Outbound } from './outbound/objects.ts';
 import { Buffers } from './relay/buffers.ts';
+import { Receipts } from './receipts.ts';
 import { Pipes } from './relay/pipes.ts';
 
 /** The largest head of any protocol that is peeked at: a ClientHello over several records, an HTTP head. */
@@ -41,6 +47,19 @@ export class DataWorker {
   readonly row: WorkerTable;
   readonly slots: Slots;
   readonly table: SlotTable;
+  readonly lists: Lists;
+  /** False in one case only: a benchmark that measures what the lists cost. */
+  readonly isIndexed: boolean;
+  readonly sources: Sources;
+  /** Counters of services and credentials, and the ring of those rows that are dirty. */
+  readonly usage: UsageTable;
+  readonly dirty: Ring;
+  readonly receipts: Receipts;
+  /** Evictions under way (evict.ts). */
+  readonly evictions: Eviction[] = [];
+  /** While an eviction ends a connection: its number, and whether with FIN; else 0 and false. */
+  evictionId: number = 0;
+  evictOrderly: boolean = false;
   readonly mailbox: Mailbox<ControlMessage, WorkerMessage>;
   readonly budget: DescriptorBudget;
   readonly buffers: Buffers;
@@ -104,9 +123,18 @@ export class DataWorker {
     this.row = tables.workers;
     const table = tables.slots[index];
     const pipes = tables.pipes[index];
-    if (table === undefined || pipes === undefined) throw new RangeError(`there is no worker ${index}`);
+    const heads = tables.lists[index];
+    const usage = tables.usage[index];
+    const dirty = tables.dirty[index];
+    if (!table || !pipes || !heads || !usage || !dirty) throw new RangeError(`there is no worker ${index}`);
     this.table = table;
     this.slots = new Slots(table);
+    this.lists = new Lists(table, heads);
+    this.isIndexed = tables.shared.limits.isIndexed;
+    this.sources = new Sources(tables, index);
+    this.usage = usage;
+    this.dirty = dirty;
+    this.receipts = new Receipts(tables, index);
     this.mailbox = mailbox;
     this.budget = new DescriptorBudget(tables.machine, tables.workers, index);
     this.buffers = new Buffers(sys, bounds.buffers);

@@ -10,6 +10,7 @@
 // would wake the loop for ever: all listeners leave epoll for PAUSE_MS, and clients wait in the queues meanwhile.
 
 import { DESCRIPTORS_EXHAUSTED, SLOTS_EXHAUSTED } from '../layout/reasons.ts';
+import { LIST_INBOUND } from '../layout/lists.ts';
 import { CLIENT, SERVER, SLOT_HANDSHAKE } from '../layout/slot.ts';
 import {
   EAGAIN,
@@ -81,6 +82,7 @@ export function acceptOne(w: DataWorker, inbound: number, listenFd: number): num
   table.setDeliveredBefore(slot, -1);
   table.setStreak(slot, 0, 0);
   table.setStreak(slot, 1, 0);
+  table.setUsage(slot, -1);
   table.setHeadBytes(slot, 0);
   table.setReason(slot, 0);
   table.setInbound(slot, inbound);
@@ -93,7 +95,13 @@ export function acceptOne(w: DataWorker, inbound: number, listenFd: number): num
   table.setDestinationPort(slot, -1);
   for (let word = 0; word < 4; word++) table.setSource(slot, word, address.word(word));
   table.setSourcePort(slot, address.port);
-  table.setStartedMs(slot, w.reactor.nowTick);
+  table.setStartedMs(slot, w.reactor.nowMs);
+  table.setSourceEntry(slot, -1);
+  table.setRule(slot, -1);
+  table.setHandshakeMs(slot, -1);
+  table.setConnectMs(slot, -1);
+  w.lists.clear(slot);
+  if (w.isIndexed) w.lists.link(LIST_INBOUND, inbound, slot);
   const live = w.slots.live;
   w.row.setConnections(w.index, live);
   if (live > w.row.connectionsHighest(w.index)) w.row.setConnectionsHighest(w.index, live);

@@ -6,7 +6,8 @@ import type { ControlMessage, InboundDefinition, Plan } from '../layout/messages
 import { WORKER_DRAINING } from '../layout/worker.ts';
 import type { DataWorker } from './data-worker.ts';
 import { createOutbound } from './outbound/objects.ts';
-import { endAll, endStale, onResolved, onVerified } from './path.ts';
+import { cancelEviction, startEviction } from './evict.ts';
+import { endAll, onResolved, onVerified } from './path.ts';
 
 /** Reads the mailbox empty. */
 export function readMail(w: DataWorker): void {
@@ -37,12 +38,18 @@ function carryOut(w: DataWorker, message: ControlMessage): void {
       endAll(w, message.reason);
       w.stopped = true;
       return;
+    case 'evict':
+      startEviction(w, message.job);
+      return;
+    case 'cancel_eviction':
+      cancelEviction(w, message.id);
+      return;
     case 'fail':
       throw new Error('told to fail');
   }
 }
 
-/** Takes over a plan: published first, then what contradicts it is ended. */
+/** Takes over a plan. What contradicts it is ended afterwards, by a reconciliation (evict.ts). */
 export function applyPlan(w: DataWorker, plan: Plan): void {
   const before = w.inbounds.slice();
   w.inbounds.length = 0;
@@ -62,7 +69,6 @@ export function applyPlan(w: DataWorker, plan: Plan): void {
   w.ownListeners = Int32Array.from(plan.ownListeners);
   w.localAddresses = Int32Array.from(plan.localAddresses);
   if (!w.draining) moveListeners(w, before);
-  endStale(w);
   w.row.setPlan(w.index, plan.version);
 }
 

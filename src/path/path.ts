@@ -14,11 +14,9 @@ import {
   HALF_CLOSE_TIMEOUT,
   HANDSHAKE_TIMEOUT,
   IDLE_TIMEOUT,
-  INBOUND_REMOVED,
   KERNEL_ERROR,
   NAME_FAILED,
   CONNECT_TIMEOUT,
-  OUTBOUND_REMOVED,
   SERVER_RESET,
 } from '../layout/reasons.ts';
 import type { InboundDefinition } from '../layout/messages.ts';
@@ -35,7 +33,7 @@ import {
 } from '../layout/slot.ts';
 import type { ReactorHandler } from '../reactor/reactor.ts';
 import { EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT, EPOLLPRI, EPOLLRDHUP } from '../sys/constants.ts';
-import { admit, readmit } from './admit.ts';
+import { admit } from './admit.ts';
 import { sayRefused } from './answer.ts';
 import { connected } from './connected.ts';
 import type { DataWorker } from './data-worker.ts';
@@ -50,6 +48,7 @@ import { isStillDelivering, resettingEvent, resettingStep } from './relay/ends.t
 import { relayEvent, relayReady, startRelay } from './relay/relay.ts';
 import { takeUrgentInline } from './relay/turn.ts';
 import { dropCandidates, retire } from './retire.ts';
+import { whatWentStale } from './stale.ts';
 
 /** The reactor's handler for a worker. `onMail` is called when the control thread has sent something. */
 export function createPath(w: DataWorker, onMail: () => void): ReactorHandler {
@@ -104,6 +103,8 @@ function begin(w: DataWorker, slot: number, inbound: InboundDefinition): void {
 /** From the handshake to the dialling. */
 function advance(w: DataWorker, slot: number): void {
   let answer = identify(w, slot);
+  // It may have waited for a message since its credential was looked at.
+  if (answer === CONTINUE && !isCredentialCurrent(w, slot)) answer = CREDENTIAL_REMOVED;
   if (answer === CONTINUE) answer = admit(w, slot);
   if (answer === CONTINUE) answer = outbound(w, slot);
   if (answer > 0) refuse(w, slot, answer);
@@ -172,6 +173,7 @@ function connectingEvent(w: DataWorker, slot: number, side: number, mask: number
   }
   note(w, slot, SERVER, mask);
   dropCandidates(w, slot);
+  w.table.setConnectMs(slot, w.reactor.nowMs - w.table.startedMs(slot) - w.table.handshakeMs(slot));
   const stale = whatWentStale(w, slot);
   const reason = stale !== 0 ? stale : connected(w, slot);
   if (reason !== 0) {
@@ -180,20 +182,6 @@ function connectingEvent(w: DataWorker, slot: number, side: number, mask: number
   }
   const ended = startRelay(w, slot);
   if (ended > 0) retire(w, slot, ended);
-}
-
-/** A change that was published while the connection waited must not be slipped past. @returns 0 or a reason */
-function whatWentStale(w: DataWorker, slot: number): number {
-  const table = w.table;
-  const inbound = w.inbounds[table.inbound(slot)];
-  if (inbound === undefined || inbound.generation !== table.inboundGeneration(slot)) return INBOUND_REMOVED;
-  if (table.outbound(slot) >= 0) {
-    const object = w.outbounds[table.outbound(slot)];
-    if (object === undefined || object.definition.generation !== table.outboundGeneration(slot))
-      return OUTBOUND_REMOVED;
-  }
-  if (!isCredentialCurrent(w, slot)) return CREDENTIAL_REMOVED;
-  return table.service(slot) >= 0 && table.outbound(slot) >= 0 ? readmit(w, slot) : 0;
 }
 
 /** A stage's late answer. */
@@ -291,15 +279,6 @@ export function onVerified(w: DataWorker, slot: number, generation: number, reas
 
 function isWaiting(w: DataWorker, slot: number, generation: number): boolean {
   return w.slots.isLive(slot, generation) && w.table.state(slot) === SLOT_WAITING;
-}
-
-/** Ends the connections that belong to something that is there no more. Walks the worker's slots: at reload only. */
-export function endStale(w: DataWorker): void {
-  for (let slot = 0; slot < w.slots.touched; slot++) {
-    if ((w.table.generation(slot) & 1) === 0 || w.table.state(slot) === SLOT_LINGERING) continue;
-    const reason = whatWentStale(w, slot);
-    if (reason !== 0) retire(w, slot, reason);
-  }
 }
 
 /** Ends everything. */

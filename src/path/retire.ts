@@ -4,9 +4,10 @@
 // A connection that ended as both sides wished is closed with FINs. Any other is reset on the sides that live: a stream
 // that was cut short must never look like one that was complete. (It also leaves no TIME_WAIT behind.)
 
-import { CLIENT_CLOSED, FINISHED } from '../layout/reasons.ts';
+import { CLIENT_CLOSED, FINISHED, REFUSAL_OF_REASON } from '../layout/reasons.ts';
 import { CLIENT, DOWN, SERVER, SLOT_LINGERING, UP } from '../layout/slot.ts';
 import type { DataWorker } from './data-worker.ts';
+import { expel } from './enroll.ts';
 import { BROKEN, QUEUED } from './flags.ts';
 import { dropLeft } from './relay/leftovers.ts';
 import { stopSplicing } from './relay/splice.ts';
@@ -18,7 +19,8 @@ export const CONNECTION_DESCRIPTORS = 2;
 export function retire(w: DataWorker, slot: number, reason: number): void {
   const table = w.table;
   const flags = table.flags(slot);
-  const orderly = reason === FINISHED || reason === CLIENT_CLOSED || table.state(slot) === SLOT_LINGERING;
+  const orderly =
+    reason === FINISHED || reason === CLIENT_CLOSED || table.state(slot) === SLOT_LINGERING || w.evictOrderly;
   w.reactor.wheel.cancel(slot);
   close(w, slot, SERVER, orderly || (flags & (BROKEN << SERVER)) !== 0);
   close(w, slot, CLIENT, orderly || (flags & (BROKEN << CLIENT)) !== 0);
@@ -28,10 +30,21 @@ export function retire(w: DataWorker, slot: number, reason: number): void {
   stopSplicing(w, slot, DOWN);
   dropCandidates(w, slot);
   w.budget.give(CONNECTION_DESCRIPTORS);
+  if (!w.warming) w.receipts.write(slot, w.reactor.nowMs, reason, w.evictionId);
+  countRefusal(w, slot, reason);
+  expel(w, slot);
   w.row.addEnded(w.index, reason, 1);
   w.slots.end(slot);
   w.row.setConnections(w.index, w.slots.live);
   if ((flags & QUEUED) === 0) w.slots.recycle(slot);
+}
+
+/** A connection of a known service that never came to a server, and why. */
+function countRefusal(w: DataWorker, slot: number, reason: number): void {
+  const refusal = REFUSAL_OF_REASON[reason] as number;
+  const usage = w.table.usage(slot);
+  if (refusal < 0 || usage < 0 || w.table.connectMs(slot) >= 0) return;
+  w.usage.setRefused(usage, refusal, (w.usage.refused(usage, refusal) + 1) | 0);
 }
 
 function close(w: DataWorker, slot: number, side: number, orderly: boolean): void {

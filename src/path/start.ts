@@ -7,6 +7,7 @@ import { Reactor } from '../reactor/reactor.ts';
 import type { Sys } from '../sys/sys.ts';
 import { DataWorker } from './data-worker.ts';
 import type { DataWorkerBounds } from './data-worker.ts';
+import { evictionSleepMs, runEvictions } from './evict.ts';
 import { readMail } from './mail.ts';
 import { createPath } from './path.ts';
 
@@ -37,7 +38,8 @@ export function startDataWorker(
 
 /** One turn of the worker. */
 export function turn(w: DataWorker, sleepMsMax: number): void {
-  w.reactor.turn(sleepMsMax);
+  w.reactor.turn(w.evictions.length === 0 ? sleepMsMax : evictionSleepMs(w, sleepMsMax));
+  if (w.evictions.length > 0) runEvictions(w);
   w.row.addTurns(w.index, 1);
   if (w.draining && w.slots.live === 0 && !w.drained) {
     w.drained = true;

@@ -98,6 +98,11 @@ export class Reactor {
     return this.sys.epollRemove(this.epollFd, fd);
   }
 
+  /** The same clock as monotonic milliseconds (CLOCK_MONOTONIC), which other threads can compare. */
+  get nowMs(): number {
+    return this.epochMs + this.nowTick;
+  }
+
   /** One turn, asleep for at most `sleepMsMax`. */
   turn(sleepMsMax: number): void {
     const sys = this.sys;

@@ -44,6 +44,7 @@ const LIMITS: TableLimits = {
   sources: 1024,
   networkWords: 1024,
   receipts: 64,
+  isIndexed: true,
 };
 const BOUNDS: DataWorkerBounds = { buffers: 8, candidates: 16 };
 const BUDGET = 1_000;

@@ -14,13 +14,14 @@ import { AUTH_FAILED } from '../../layout/reasons.ts';
 import { SLOT_WAITING } from '../../layout/slot.ts';
 import { hashesEqual, sipHash } from '../../memory/siphash.ts';
 import type { DataWorker } from '../data-worker.ts';
-import { CONTINUE, WAIT } from '../flags.ts';
+import { enroll } from '../enroll.ts';
+import { WAIT } from '../flags.ts';
 
 const NONE = -1;
 
 /**
  * Judges the credential in `w.parsed`; on success the slot has its service and credential.
- * @returns CONTINUE, WAIT (the control thread was asked) or AUTH_FAILED
+ * @returns CONTINUE, WAIT (the control thread was asked) or a retire reason
  */
 export function authenticate(w: DataWorker, slot: number): number {
   const parsed = w.parsed;
@@ -37,23 +38,15 @@ export function authenticate(w: DataWorker, slot: number): number {
   for (let word = 0; word < 4; word++) w.proof[word] = credentials.proof(record, word);
   const matches = hashesEqual(w.hash, 0, w.proof, 0);
   if (isKnown && isProven && matches) {
-    assignService(w, slot, credentials.service(record));
+    const service = credentials.service(record);
     // The record may have been given to somebody else while it was read.
     if (credentials.generation(record) !== generation) return AUTH_FAILED;
-    w.table.setCredential(slot, credential);
-    w.table.setCredentialGeneration(slot, generation);
-    return CONTINUE;
+    return enroll(w, slot, service, credential, generation);
   }
   if ((isKnown && !isProven) || w.tables.machine.hashedCredentials(0) > 0) {
     return ask(w, slot, isKnown ? credential : NONE, generation);
   }
   return AUTH_FAILED;
-}
-
-/** Whose connection it is. The row's generation is taken with it: if the row changes hands from here on, that is noticed. */
-export function assignService(w: DataWorker, slot: number, service: number): void {
-  w.table.setService(slot, service);
-  if (service >= 0) w.table.setServiceGeneration(slot, w.tables.services.generation(service));
 }
 
 /** Whether the credential that admitted the connection still is one. */

@@ -37,7 +37,8 @@ import {
   STEP_SOCKS_REQUEST,
 } from '../flags.ts';
 import { parseClientHello } from './client-hello.ts';
-import { assignService, authenticate } from './credentials.ts';
+import { enroll } from '../enroll.ts';
+import { authenticate } from './credentials.ts';
 import { parseHttpHead } from './http.ts';
 import { CREDENTIAL_NONE, CREDENTIAL_PASSWORD, HOST_IP } from './parsed.ts';
 import { needMore, peekHead, takeHead } from './peek.ts';
@@ -123,13 +124,19 @@ function oneStep(w: DataWorker, slot: number, inbound: InboundDefinition): numbe
 }
 
 function forward(w: DataWorker, slot: number, inbound: InboundDefinition): number {
-  assignService(w, slot, inbound.service);
+  const enrolled = enrollFree(w, slot, inbound.service);
+  if (enrolled !== CONTINUE) return enrolled;
   w.table.setTargetIndex(
     slot,
     inbound.target >= 0 ? inbound.target : w.tables.services.target(inbound.service),
   );
   w.table.setStep(slot, STEP_NONE);
   return CONTINUE;
+}
+
+/** Where nobody is asked who they are. */
+function enrollFree(w: DataWorker, slot: number, service: number): number {
+  return enroll(w, slot, service, -1, 0);
 }
 
 function proxyHeader(w: DataWorker, slot: number, inbound: InboundDefinition, length: number): number {
@@ -160,7 +167,8 @@ function socksGreeting(w: DataWorker, slot: number, inbound: InboundDefinition, 
   const failed = takeHead(w, slot, taken);
   if (failed !== 0) return failed;
   if (inbound.service >= 0 && (parsed.methodsOffered & OFFERS_NO_AUTH) !== 0) {
-    assignService(w, slot, inbound.service);
+    const enrolled = enrollFree(w, slot, inbound.service);
+    if (enrolled !== CONTINUE) return enrolled;
     w.table.setStep(slot, STEP_SOCKS_REQUEST);
     return say(w, slot, writeSocksMethod(w.headOut, SOCKS_METHOD_NO_AUTH)) ? NEXT : CLIENT_RESET;
   }
@@ -175,14 +183,10 @@ function socksPassword(w: DataWorker, slot: number, inbound: InboundDefinition, 
   const taken = parseSocksPassword(w.head, length, w.parsed);
   if (taken < 0) return -taken;
   if (taken === 0) return needMore(w, slot, length);
-  if (inbound.service >= 0) {
-    // Nobody is asked here: whatever a client insists on showing is as good as nothing.
-    assignService(w, slot, inbound.service);
-  } else {
-    // Not taken out of the socket before it is judged: after a wait for the control thread it is read again.
-    const judged = authenticate(w, slot);
-    if (judged !== CONTINUE) return judged;
-  }
+  // Where nobody is asked, whatever a client insists on showing is as good as nothing. Else it is not taken out of the
+  // socket before it is judged: after a wait for the control thread it is read again.
+  const judged = inbound.service >= 0 ? enrollFree(w, slot, inbound.service) : authenticate(w, slot);
+  if (judged !== CONTINUE) return judged;
   const failed = takeHead(w, slot, taken);
   if (failed !== 0) return failed;
   w.table.setStep(slot, STEP_SOCKS_REQUEST);
@@ -203,7 +207,8 @@ function httpHead(w: DataWorker, slot: number, inbound: InboundDefinition, lengt
   if (taken < 0) return -taken;
   if (taken === 0) return needMore(w, slot, length);
   if (inbound.service >= 0) {
-    assignService(w, slot, inbound.service);
+    const enrolled = enrollFree(w, slot, inbound.service);
+    if (enrolled !== CONTINUE) return enrolled;
   } else {
     if (parsed.credentialKind === CREDENTIAL_NONE) return AUTH_REQUIRED;
     if (parsed.credentialKind !== CREDENTIAL_PASSWORD) return AUTH_FAILED;
@@ -229,7 +234,8 @@ function clientHello(w: DataWorker, slot: number, length: number): number {
   if (service < 0) return SERVER_NAME_UNKNOWN;
   const target = w.tables.services.target(service);
   if (target < 0) return SERVER_NAME_UNKNOWN;
-  assignService(w, slot, service);
+  const enrolled = enrollFree(w, slot, service);
+  if (enrolled !== CONTINUE) return enrolled;
   w.table.setTargetIndex(slot, target);
   w.table.setStep(slot, STEP_NONE);
   return CONTINUE;

@@ -2,6 +2,7 @@
 // waits (an uncached name is one of the two things that may make a first byte wait, DESIGN law 3); all else is here.
 
 import { formatIp } from '../../layout/ip-address.ts';
+import { LIST_OUTBOUND } from '../../layout/lists.ts';
 import {
   CONNECT_UNREACHABLE,
   KERNEL_ERROR,
@@ -33,6 +34,8 @@ export function outbound(w: DataWorker, slot: number): number {
   const chosen = w.outbounds[index];
   if (chosen === undefined) return OUTBOUND_REMOVED;
   table.setOutbound(slot, index);
+  table.setHandshakeMs(slot, w.reactor.nowMs - table.startedMs(slot));
+  if (w.isIndexed) w.lists.link(LIST_OUTBOUND, index, slot);
   table.setOutboundGeneration(slot, chosen.definition.generation);
   if (chosen.definition.kind !== OUTBOUND_DIRECT) return OUTBOUND_UNAVAILABLE;
   return table.targetIndex(slot) >= 0 ? toRecord(w, slot, chosen) : toChosen(w, slot, chosen);

@@ -1,0 +1,233 @@
+// Evictions on a worker: the connections of some lists, or those of them that match further, are ended (counted,
+// reconciled), a bounded share a turn, so that whoever is not meant hardly notices.
+//
+//   mail ─► queue ─► a share each turn: key by key, slot by slot ─► done: answered
+//                         │ rate used up: until there is allowance again
+//
+// A walk meets every connection that stood in its list when it came to that list, and none that came later. What the
+// control thread published before its mail holds for all that come later. Owner worker only; rare, so it may allocate.
+
+import type { EvictionJob } from '../layout/messages.ts';
+import { EVERY_CONNECTION, EVICT_COUNT, EVICT_RECONCILE } from '../layout/messages.ts';
+import { contains } from '../layout/network-set.ts';
+import { EVICTED } from '../layout/reasons.ts';
+import { NO_SLOT } from '../layout/lists.ts';
+import { SLOT_LINGERING } from '../layout/slot.ts';
+import type { DataWorker } from './data-worker.ts';
+import { retire } from './retire.ts';
+import { whatWentStale } from './stale.ts';
+
+/** What all evictions together may take of a turn; looked at after every so many slots. */
+const TURN_US_MAX = 150;
+const SLOTS_PER_LOOK = 8;
+/** Keys whose lists are empty cost little, but are looked at by the thousand. */
+const KEYS_PER_LOOK = 256;
+const REPORT_EVERY_MS = 100;
+const RATE_BURST_MS = 50;
+/** Behind these, evictions wait their turn: as many walks may be under way. */
+const RUNNING_MAX = 16;
+
+const CLOSED = -1;
+
+/** An eviction under way. */
+export class Eviction {
+  readonly job: EvictionJob;
+  /** The key whose list is walked, and its cursor; or the next slot where all are walked. */
+  keyAt = 0;
+  cursor = CLOSED;
+  matched = 0;
+  closed = 0;
+  workerUs = 0;
+  lastMs = 0;
+  /** Ends that the rate allows now. */
+  allowance = 0;
+  allowedMs: number;
+  reportedMs: number;
+  isDone = false;
+  readonly byService = new Map<number, number>();
+  readonly byInbound = new Map<number, number>();
+
+  constructor(job: EvictionJob, nowMs: number) {
+    this.job = job;
+    this.reportedMs = nowMs;
+    this.allowedMs = nowMs;
+    this.allowance = job.ratePerSecond > 0 ? 1 : Number.POSITIVE_INFINITY;
+  }
+}
+
+export function startEviction(w: DataWorker, job: EvictionJob): void {
+  w.evictions.push(new Eviction(job, w.sys.nowMs()));
+}
+
+/** Leaves the rest of it alone. */
+export function cancelEviction(w: DataWorker, id: number): void {
+  for (const eviction of w.evictions) if (eviction.job.id === id) eviction.isDone = true;
+}
+
+/** @returns how long the loop may sleep: not at all while there is work, else until a rate allows more */
+export function evictionSleepMs(w: DataWorker, sleepMsMax: number): number {
+  let sleepMs = sleepMsMax;
+  for (let i = 0; i < w.evictions.length && i < RUNNING_MAX; i++) {
+    const eviction = w.evictions[i] as Eviction;
+    if (eviction.isDone || eviction.allowance >= 1) return 0;
+    const waitMs = Math.ceil(((1 - eviction.allowance) * 1000) / eviction.job.ratePerSecond);
+    if (waitMs < sleepMs) sleepMs = waitMs;
+  }
+  return sleepMs;
+}
+
+/** One turn's share of the evictions under way. */
+export function runEvictions(w: DataWorker): void {
+  const endsUs = w.sys.nowUs() + TURN_US_MAX;
+  const running = Math.min(w.evictions.length, RUNNING_MAX);
+  for (let i = 0; i < running && w.sys.nowUs() < endsUs; i++) {
+    const eviction = w.evictions[i] as Eviction;
+    const beganUs = w.sys.threadCpuUs();
+    allow(eviction, w.sys.nowMs());
+    if (!eviction.isDone) walk(w, eviction, endsUs);
+    eviction.workerUs += w.sys.threadCpuUs() - beganUs;
+    report(w, eviction);
+  }
+  // Who had the first share of this turn has the last one of the next.
+  if (running > 1) w.evictions.splice(running - 1, 0, w.evictions.shift() as Eviction);
+  for (let i = w.evictions.length - 1; i >= 0; i--) {
+    const eviction = w.evictions[i] as Eviction;
+    if (!eviction.isDone) continue;
+    if (eviction.cursor !== CLOSED) w.lists.closeCursor(eviction.cursor);
+    w.evictions.splice(i, 1);
+  }
+}
+
+function allow(eviction: Eviction, nowMs: number): void {
+  const rate = eviction.job.ratePerSecond;
+  if (rate === 0) return;
+  const allowance = eviction.allowance + ((nowMs - eviction.allowedMs) * rate) / 1000;
+  eviction.allowance = Math.min(allowance, Math.max(1, (rate * RATE_BURST_MS) / 1000));
+  eviction.allowedMs = nowMs;
+}
+
+function walk(w: DataWorker, eviction: Eviction, endsUs: number): void {
+  const { job } = eviction;
+  if (job.slot >= 0) {
+    if (w.slots.isLive(job.slot, job.generation)) visit(w, eviction, job.slot);
+    eviction.isDone = true;
+  } else if (job.list === EVERY_CONNECTION) {
+    walkSlots(w, eviction, endsUs);
+  } else {
+    walkLists(w, eviction, endsUs);
+  }
+}
+
+function walkSlots(w: DataWorker, eviction: Eviction, endsUs: number): void {
+  for (let looked = 1; eviction.allowance >= 1; looked++) {
+    if (eviction.keyAt >= w.slots.touched) {
+      eviction.isDone = true;
+      return;
+    }
+    const slot = eviction.keyAt++;
+    if ((w.table.generation(slot) & 1) === 1) visit(w, eviction, slot);
+    if (looked % SLOTS_PER_LOOK === 0 && w.sys.nowUs() >= endsUs) return;
+  }
+}
+
+function walkLists(w: DataWorker, eviction: Eviction, endsUs: number): void {
+  const { job } = eviction;
+  let slots = 0;
+  let keys = 0;
+  while (eviction.allowance >= 1) {
+    if (eviction.cursor === CLOSED) {
+      if (eviction.keyAt === job.keys.length) {
+        eviction.isDone = true;
+        return;
+      }
+      if (++keys % KEYS_PER_LOOK === 0 && w.sys.nowUs() >= endsUs) return;
+      eviction.cursor = w.lists.openCursor(job.list, job.keys[eviction.keyAt++] as number);
+    }
+    const slot = w.lists.advance(eviction.cursor);
+    if (slot === NO_SLOT) {
+      w.lists.closeCursor(eviction.cursor);
+      eviction.cursor = CLOSED;
+      continue;
+    }
+    visit(w, eviction, slot);
+    if (++slots % SLOTS_PER_LOOK === 0 && w.sys.nowUs() >= endsUs) return;
+  }
+}
+
+function visit(w: DataWorker, eviction: Eviction, slot: number): void {
+  const { job } = eviction;
+  if (!matches(w, job, slot)) return;
+  let reason = job.reason;
+  if (job.action === EVICT_RECONCILE) {
+    // Who lingers was told no already.
+    reason = w.table.state(slot) === SLOT_LINGERING ? 0 : whatWentStale(w, slot);
+    if (reason === 0) return;
+  }
+  eviction.matched++;
+  add(eviction.byService, w.table.service(slot));
+  add(eviction.byInbound, w.table.inbound(slot));
+  if (job.action === EVICT_COUNT) return;
+  w.evictionId = job.id;
+  w.evictOrderly = job.orderly;
+  retire(w, slot, reason);
+  w.evictionId = 0;
+  w.evictOrderly = false;
+  w.row.addEvicted(w.index, reason === EVICTED ? 1 : 0);
+  eviction.closed++;
+  eviction.allowance--;
+  eviction.lastMs = w.sys.nowMs();
+}
+
+function matches(w: DataWorker, job: EvictionJob, slot: number): boolean {
+  const table = w.table;
+  return (
+    fits(job.service, job.serviceGeneration, table.service(slot), table.serviceGeneration(slot)) &&
+    fits(
+      job.credential,
+      job.credentialGeneration,
+      table.credential(slot),
+      table.credentialGeneration(slot),
+    ) &&
+    fits(job.inbound, job.inboundGeneration, table.inbound(slot), table.inboundGeneration(slot)) &&
+    fits(job.outbound, job.outboundGeneration, table.outbound(slot), table.outboundGeneration(slot)) &&
+    (job.rule < 0 || table.rule(slot) === job.rule) &&
+    (job.source === null ||
+      contains(
+        job.source,
+        table.source(slot, 0),
+        table.source(slot, 1),
+        table.source(slot, 2),
+        table.source(slot, 3),
+      ))
+  );
+}
+
+function fits(wanted: number, wantedGeneration: number, index: number, generation: number): boolean {
+  return wanted < 0 || (index === wanted && generation === wantedGeneration);
+}
+
+function add(counts: Map<number, number>, key: number): void {
+  counts.set(key, (counts.get(key) ?? 0) + 1);
+}
+
+function report(w: DataWorker, eviction: Eviction): void {
+  const nowMs = w.sys.nowMs();
+  const { isDone } = eviction;
+  if (!isDone && nowMs - eviction.reportedMs < REPORT_EVERY_MS) return;
+  eviction.reportedMs = nowMs;
+  w.mailbox.post({
+    kind: 'evicted',
+    id: eviction.job.id,
+    matched: eviction.matched,
+    closed: eviction.closed,
+    workerUs: eviction.workerUs,
+    lastMs: eviction.lastMs,
+    isDone,
+    byService: pairs(isDone ? eviction.byService : undefined),
+    byInbound: pairs(isDone ? eviction.byInbound : undefined),
+  });
+}
+
+function pairs(counts: Map<number, number> | undefined): Int32Array {
+  return Int32Array.from(counts === undefined ? [] : [...counts].flat());
+}
