@@ -1,7 +1,9 @@
 // What the resources of the API may look at and do. The composition root fills it in; a resource takes what it needs.
 // Control thread.
 
+import type { Directory } from '../control/directory.ts';
 import type { Edge } from '../control/edge.ts';
+import type { Evictions } from '../control/evictions.ts';
 import type { Phase } from '../control/lifecycle.ts';
 import type { Names } from '../control/names.ts';
 import type { Reloader } from '../control/reload.ts';
@@ -16,6 +18,9 @@ export interface ApiContext {
   readonly startedAtMs: number;
   readonly tables: Tables;
   readonly edge: Edge;
+  /** Names of what connections refer to. */
+  readonly directory: Directory;
+  readonly evictions?: Evictions;
   readonly supervisor: Supervisor;
   readonly names: Names;
   readonly verifier: Verifier;

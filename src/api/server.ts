@@ -18,14 +18,18 @@ import type { Log } from '../control/log.ts';
 import type { Sys } from '../sys/sys.ts';
 import { listenUnix } from '../sys/unix-socket.ts';
 import type { UnixListener } from '../sys/unix-socket.ts';
+import { connectionRoutes } from './connections.ts';
 import type { ApiContext } from './context.ts';
+import { evictionRoutes } from './evictions.ts';
 import { healthRoutes } from './health.ts';
 import { metricsRoute } from './metrics.ts';
+import { completeOpenApi, type OpenApiDocument, openApiHead } from './openapi.ts';
 import { PROBLEM_TYPE, problem, problemOf } from './problem.ts';
 import { reloadRoute } from './reload.ts';
 import { statusRoute } from './status.ts';
 import { testFaultRoutes } from './test-faults.ts';
 import { carriesToken, loadToken } from './token.ts';
+import { createValidation } from './validation.ts';
 
 const SOCKET_MODE = 0o600;
 const BACKLOG = 64;
@@ -116,15 +120,14 @@ export async function buildApi(context: ApiContext, log: Log, admits: Admission)
     const answer = problem(404, 'not_found', `there is no ${request.method} ${request.url}`);
     reply.code(404).type(PROBLEM_TYPE).send(answer);
   });
+  app.setValidatorCompiler(createValidation());
   await app.register(swagger, {
-    openapi: {
-      openapi: '3.1.0',
-      info: { title: 'Sluice admin API', version: context.version },
-      components: { securitySchemes: { token: { type: 'http', scheme: 'bearer' } } },
-      security: [{ token: [] }],
-    },
+    openapi: openApiHead(context.version),
+    transformObject: (document) => completeOpenApi(document as { openapiObject: OpenApiDocument }),
   });
   await app.register(async (scope) => {
+    connectionRoutes(scope, context);
+    evictionRoutes(scope, context);
     statusRoute(scope, context);
     reloadRoute(scope, context);
     healthRoutes(scope, context);

@@ -2,6 +2,11 @@
 // finds an index and a generation. A name is answered only for the generation that is in force: what has gone has none.
 // Control thread.
 
+import type { Configuration } from '../config/configuration.ts';
+import type { Tables } from '../layout/tables.ts';
+import type { Edge } from './edge.ts';
+import { plannedInbounds } from './plan.ts';
+
 /** An object as slots and rows know it. */
 export interface ObjectReference {
   readonly index: number;
@@ -25,4 +30,76 @@ export interface Directory {
   readonly outbounds: Names;
   /** Rules have no generation of their own: it is 0. */
   readonly rules: Names;
+}
+
+/** Of kinds that this build has none of. */
+const NOTHING: Names = { find: () => undefined, nameOf: () => undefined, all: () => [] };
+
+export function createDirectory(
+  edge: Pick<Edge, 'planFor' | 'configuration' | 'version'>,
+  identities: Pick<Directory, 'services' | 'users'>,
+): Directory {
+  let tags: PlanTags | undefined;
+  /** Of the plan in force; made anew for another one. */
+  function planTags(): PlanTags {
+    const { version, configuration } = edge;
+    if (tags?.version !== version || tags.configuration !== configuration) tags = readTags(edge);
+    return tags;
+  }
+  const ofPlan = (kind: 'inbounds' | 'outbounds'): Names => ({
+    find: (name) => planTags()[kind].get(name),
+    nameOf(index, generation) {
+      for (const [name, object] of planTags()[kind]) {
+        if (object.index === index && object.generation === generation) return name;
+      }
+      return undefined;
+    },
+    all: () => planTags()[kind].keys(),
+  });
+  return {
+    services: identities.services,
+    users: identities.users,
+    inbounds: ofPlan('inbounds'),
+    outbounds: ofPlan('outbounds'),
+    rules: NOTHING,
+  };
+}
+
+/** Services as the configuration in force has them. */
+export function namesOfConfiguration(
+  edge: Pick<Edge, 'configuration' | 'identities'>,
+  tables: Pick<Tables, 'services'>,
+): Pick<Directory, 'services' | 'users'> {
+  const all = () => edge.configuration.services.map(({ name }) => name);
+  const find = (name: string): ObjectReference | undefined => {
+    if (!all().includes(name)) return undefined;
+    const index = edge.identities.serviceRow(name);
+    return { index, generation: tables.services.generation(index) };
+  };
+  const nameOf = (index: number, generation: number) =>
+    all().find((name) => {
+      const object = find(name);
+      return object?.index === index && object.generation === generation;
+    });
+  return { services: { find, nameOf, all }, users: NOTHING };
+}
+
+interface PlanTags {
+  readonly version: number;
+  readonly configuration: Configuration;
+  readonly inbounds: ReadonlyMap<string, ObjectReference>;
+  readonly outbounds: ReadonlyMap<string, ObjectReference>;
+}
+
+/** A plan has its inbounds and outbounds in the order of the configuration, those that leave behind them. */
+function readTags({ planFor, configuration, version }: Pick<Edge, 'planFor' | 'configuration' | 'version'>) {
+  const plan = planFor(0);
+  const byTag = (objects: readonly { tag: string }[], definitions: readonly ObjectReference[]) =>
+    new Map(objects.map(({ tag }, at) => [tag, definitions[at] as ObjectReference]));
+  return {
+    version,
+    configuration,
+    inbounds: byTag(plannedInbounds(configuration), plan.inbounds),
+    outbounds: byTag(configuration.outbounds, plan.outbounds),
+  };
 }
