@@ -17,9 +17,11 @@ export interface Reconciled {
   readonly durationUs: number;
   /** Of all workers' threads. */
   readonly workerUs: number;
+  /** From the change until the last violator was gone, in whole milliseconds of the clock; 0: there was none. */
+  readonly lastGoneUs: number;
 }
 
 /** Resolves when all workers have ended what contradicts what is in force. */
 export type Reconcile = (contradictions: readonly Contradiction[]) => Promise<Reconciled>;
 
-export const NOTHING_RECONCILED: Reconciled = { ended: 0, durationUs: 0, workerUs: 0 };
+export const NOTHING_RECONCILED: Reconciled = { ended: 0, durationUs: 0, workerUs: 0, lastGoneUs: 0 };

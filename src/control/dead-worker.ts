@@ -6,6 +6,7 @@
 // descriptor already, and its number could be somebody else's by now.
 
 import { WORKER_DIED } from '../layout/reasons.ts';
+import { ReceiptWriter } from '../layout/receipt-writer.ts';
 import { CLIENT, SERVER, SLOT_FREE } from '../layout/slot.ts';
 import type { Tables } from '../layout/tables.ts';
 import { WORKER_STARTING } from '../layout/worker.ts';
@@ -20,7 +21,12 @@ export interface Remains {
 }
 
 /** @returns what was there to settle */
-export function settleDeadWorker(sys: Sys, tables: Tables, worker: number): Remains {
+export function settleDeadWorker(
+  sys: Sys,
+  tables: Tables,
+  worker: number,
+  releaseSource: (entry: number) => void = () => {},
+): Remains {
   const { machine, workers } = tables;
   let closed = 0;
   const close = (fd: number) => {
@@ -31,7 +37,7 @@ export function settleDeadWorker(sys: Sys, tables: Tables, worker: number): Rema
   close(workers.spareFd(worker));
   workers.setEpollFd(worker, -1);
   workers.setSpareFd(worker, -1);
-  const connections = settleSlots(tables, worker, close);
+  const connections = settleSlots(sys, tables, worker, close, releaseSource);
   settlePipes(tables, worker, close);
 
   machine.addDescriptors(0, -workers.descriptors(worker));
@@ -48,9 +54,16 @@ export function settleDeadWorker(sys: Sys, tables: Tables, worker: number): Rema
 }
 
 /** @returns how many connections had not ended */
-function settleSlots(tables: Tables, worker: number, close: (fd: number) => void): number {
+function settleSlots(
+  sys: Sys,
+  tables: Tables,
+  worker: number,
+  close: (fd: number) => void,
+  releaseSource: (entry: number) => void,
+): number {
   const slots = tables.slots[worker];
   if (slots === undefined) return 0;
+  const receipts = new ReceiptWriter(tables, worker);
   let connections = 0;
   for (let slot = 0; slot < slots.count; slot++) {
     const generation = slots.generation(slot);
@@ -58,6 +71,9 @@ function settleSlots(tables: Tables, worker: number, close: (fd: number) => void
     if (generation % 2 !== 0) {
       close(slots.fd(slot, CLIENT));
       close(slots.fd(slot, SERVER));
+      receipts.write(slot, sys.nowMs(), WORKER_DIED, 0);
+      if (slots.sourceEntry(slot) >= 0) releaseSource(slots.sourceEntry(slot));
+      slots.setSourceEntry(slot, -1);
       slots.setGeneration(slot, (generation + 1) | 0);
       connections++;
     } else if (slots.state(slot) === SLOT_FREE) {
@@ -67,6 +83,8 @@ function settleSlots(tables: Tables, worker: number, close: (fd: number) => void
     slots.setFd(slot, SERVER, -1);
     slots.setState(slot, SLOT_FREE);
   }
+  // Its thread may have ended in the middle of a list.
+  tables.lists[worker]?.clear();
   return connections;
 }
 

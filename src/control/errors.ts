@@ -13,6 +13,17 @@ interface Facts {
   /** What was asked over the API has mistakes; nothing has changed. */
   request_invalid: { readonly mistakes: readonly RequestMistake[] };
   eviction_invalid: { readonly mistakes: readonly RequestMistake[] };
+  /** Workers did not walk the connections that a change concerned in time: those that contradict it may still live. */
+  reconcile_late: { readonly workers: readonly number[] };
+  /** File and API claim the same name, user name, server name or outbound; nothing has changed. */
+  owner_conflict: { readonly mistakes: readonly RequestMistake[] };
+  /** A change by the API of what the configuration file owns. */
+  owned_by_file: { readonly service: string };
+  service_unknown: { readonly service: string; readonly nearest: string | undefined };
+  /** `If-Match` or `If-None-Match` does not hold; `revision`: the one in force, null where there is no such service. */
+  revision_conflict: { readonly service: string; readonly revision: number | null };
+  /** What the store holds of services makes no sense to this build. */
+  stored_services_invalid: { readonly mistakes: readonly RequestMistake[] };
   /** More objects than the shared tables have room for. */
   table_full: { readonly table: string; readonly wanted: number; readonly room: number };
   listen_failed: { readonly inbound: string; readonly address: string; readonly errno: number };
@@ -26,6 +37,11 @@ interface Facts {
   stopping: Readonly<Record<string, never>>;
   /** The descriptor limit leaves none for connections. `needed`: the least that would do. */
   descriptors_too_few: { readonly limit: number; readonly needed: number };
+  /** The store's file cannot be used at all: not ours, damaged, newer, not writable. */
+  store_unusable: { readonly fileName: string };
+  /** The store did not take a change now. */
+  store_failed: { readonly fileName: string };
+  keeper_failed: Readonly<Record<string, never>>;
   /** A mistake of ours, caught where it must not end the daemon. */
   internal: Readonly<Record<string, never>>;
   /** The kernel refused a descriptor that the daemon cannot do without. */
@@ -40,6 +56,12 @@ const KINDS: Readonly<Record<SluiceErrorCode, { source: ErrorSource; retryable: 
   configuration_invalid: { source: 'operator', retryable: false },
   request_invalid: { source: 'operator', retryable: false },
   eviction_invalid: { source: 'operator', retryable: false },
+  reconcile_late: { source: 'control', retryable: true },
+  owner_conflict: { source: 'operator', retryable: false },
+  owned_by_file: { source: 'operator', retryable: false },
+  service_unknown: { source: 'operator', retryable: false },
+  revision_conflict: { source: 'operator', retryable: false },
+  stored_services_invalid: { source: 'operator', retryable: false },
   table_full: { source: 'operator', retryable: false },
   listen_failed: { source: 'operator', retryable: true },
   admin_listen_failed: { source: 'operator', retryable: true },
@@ -48,6 +70,9 @@ const KINDS: Readonly<Record<SluiceErrorCode, { source: ErrorSource; retryable: 
   plan_not_applied: { source: 'control', retryable: true },
   stopping: { source: 'operator', retryable: false },
   descriptors_too_few: { source: 'operator', retryable: false },
+  store_unusable: { source: 'operator', retryable: false },
+  store_failed: { source: 'control', retryable: true },
+  keeper_failed: { source: 'control', retryable: true },
   internal: { source: 'control', retryable: false },
   descriptor_failed: { source: 'kernel', retryable: true },
 };

@@ -1,4 +1,28 @@
-// Evictions: ends exactly the connections that a filter names, at the price of those connections. Control thread.
+// Evictions: ends exactly the connections that a filter names, at the price of those connections. The control thread
+// plans (eviction-plan.ts) and adds up what the workers answer; the workers that have such connections walk them
+// (path/evict.ts). Reconciliations are the same walk after a change: of the connections that the change concerns, those are
+// ended that what is in force now would not let in.
+//
+//   start ─► running ──all workers done──► done
+//               ├── cancel ──────────────► cancelled
+//               └── a worker died ────────► counted as done: its connections have ended with it
+//
+// Control thread only. The last EVICTIONS_KEPT are remembered.
+
+import { EVICT_RECONCILE } from '../layout/messages.ts';
+import type { ControlMessage, EvictionJob, WorkerMessage } from '../layout/messages.ts';
+import type { Tables } from '../layout/tables.ts';
+import type { Reconcile, Reconciled } from './contradiction.ts';
+import type { Directory, Names } from './directory.ts';
+import { SluiceError } from './errors.ts';
+import { ANY, concerns, planEviction } from './eviction-plan.ts';
+import type { PlannedEviction } from './eviction-plan.ts';
+import { createSourceEntries } from './source-entries.ts';
+
+const EVICTIONS_KEPT = 1_000;
+/** What has gone, or was not known yet, in counts by name. */
+const NAMELESS = '(none)';
+const RECONCILE_TIMEOUT_MS = 30_000;
 
 export interface EvictionRequest {
   /** Names; undefined: any. */
@@ -39,15 +63,267 @@ export interface Evictions {
   /** @throws SluiceError eviction_invalid: nothing has been half-applied */
   start(request: EvictionRequest): Eviction;
   get(id: number): Eviction | undefined;
-  /** Resolves when it is over, or after `ms`, with its state then. */
+  /** Resolves when it is over, or after `ms`, with its state then. @throws RangeError for an id that is not known */
   wait(id: number, ms: number): Promise<Eviction>;
   cancel(id: number): Eviction | undefined;
-  /** The last 1,000. */
+  /** The last 1,000, the newest first. */
   list(): readonly Eviction[];
-  statistics(): {
-    readonly started: number;
-    readonly running: number;
-    readonly closed: number;
-    readonly lastReconcile?: { readonly ended: number; readonly durationUs: number };
+  /**
+   * Ends what contradicts the tables as they are now. Resolves when every worker has walked those lists.
+   * @throws SluiceError reconcile_late where one did not in time: indexes must not be used again then
+   */
+  readonly reconcile: Reconcile;
+  /** A worker's answer. */
+  receive(worker: number, message: Evicted): void;
+  /** Its thread has ended, and its connections with it. */
+  workerGone(worker: number): void;
+  statistics(): EvictionStatistics;
+}
+
+export interface EvictionStatistics {
+  readonly started: number;
+  readonly running: number;
+  /** Connections that evictions have ended, reconciliations not among them. */
+  readonly closed: number;
+  readonly reconciliations: number;
+  readonly lastReconcile: Reconciled | undefined;
+}
+
+type Evicted = Extract<WorkerMessage, { kind: 'evicted' }>;
+
+export interface EvictionsInit {
+  readonly tables: Tables;
+  readonly directory: Directory;
+  /** @returns whether the worker lives and was told */
+  readonly tell: (worker: number, message: ControlMessage) => boolean;
+  /** Monotonic milliseconds, as the workers count them. */
+  readonly nowMs: () => number;
+  /** An eviction is over, or was only counted. */
+  readonly over: (eviction: Eviction) => void;
+  /** The store knows those below. */
+  readonly firstId: number;
+}
+
+/** What one worker has answered so far. */
+interface Share {
+  matched: number;
+  closed: number;
+  workerUs: number;
+  lastMs: number;
+  isDone: boolean;
+}
+
+interface Running {
+  readonly id: number;
+  readonly request: EvictionRequest;
+  readonly startedAtMs: number;
+  readonly beganMs: number;
+  readonly shares: Map<number, Share>;
+  readonly byService: Record<string, number>;
+  readonly byInbound: Record<string, number>;
+  durationUs: number;
+  state: Eviction['state'];
+  readonly waiting: (() => void)[];
+}
+
+export function createEvictions(init: EvictionsInit): Evictions {
+  const { tables, directory } = init;
+  const entries = createSourceEntries(tables);
+  const kept = new Map<number, Running>();
+  const running = new Map<number, Running>();
+  let nextId = init.firstId;
+  let started = 0;
+  let closed = 0;
+  let reconciliations = 0;
+  let lastReconcile: Reconciled | undefined;
+
+  function begin(request: EvictionRequest, planned: PlannedEviction, workers: readonly number[]): Running {
+    const id = nextId++;
+    const one: Running = {
+      id,
+      request,
+      startedAtMs: Date.now(),
+      beganMs: performance.now(),
+      shares: new Map(),
+      byService: {},
+      byInbound: {},
+      durationUs: 0,
+      state: 'running',
+      waiting: [],
+    };
+    running.set(id, one);
+    const job: EvictionJob = {
+      ...planned,
+      id,
+      ratePerSecond: planned.ratePerSecond / Math.max(1, workers.length),
+    };
+    for (const worker of workers) {
+      if (init.tell(worker, { kind: 'evict', job })) {
+        one.shares.set(worker, { matched: 0, closed: 0, workerUs: 0, lastMs: 0, isDone: false });
+      }
+    }
+    settle(one);
+    return one;
+  }
+
+  /** Over, if all workers are done. */
+  function settle(one: Running): void {
+    if (one.state !== 'running' && one.state !== 'cancelled') return;
+    if (!running.has(one.id) || [...one.shares.values()].some((share) => !share.isDone)) return;
+    running.delete(one.id);
+    one.durationUs = Math.round((performance.now() - one.beganMs) * 1000);
+    if (one.state === 'running') one.state = 'done';
+    for (const resolve of one.waiting.splice(0)) resolve();
+    if (!kept.has(one.id)) return;
+    const { closed: count } = sum(one);
+    closed += count;
+    init.over(snapshot(one));
+  }
+
+  function remember(one: Running): void {
+    started++;
+    kept.set(one.id, one);
+    for (const [id, old] of kept) {
+      if (kept.size <= EVICTIONS_KEPT) break;
+      if (old.state !== 'running') kept.delete(id);
+    }
+  }
+
+  function snapshot(one: Running): Eviction {
+    const { matched, closed: count, workerUs, lastMs } = sum(one);
+    const { id, request, startedAtMs, state } = one;
+    const isOver = !running.has(id);
+    return {
+      id,
+      request,
+      startedAtMs,
+      state,
+      matched,
+      closed: count,
+      durationUs: isOver ? one.durationUs : Math.round((performance.now() - one.beganMs) * 1000),
+      workerUs,
+      lastGoneAtMs: lastMs === 0 ? undefined : Math.round(Date.now() - (init.nowMs() - lastMs)),
+      byService: { ...one.byService },
+      byInbound: { ...one.byInbound },
+    };
+  }
+
+  function waitFor(one: Running, ms: number): Promise<void> {
+    if (!running.has(one.id)) return Promise.resolve();
+    return new Promise((resolve) => {
+      const timer = setTimeout(resolve, ms);
+      one.waiting.push(() => {
+        clearTimeout(timer);
+        resolve();
+      });
+    });
+  }
+
+  function allWorkers(): number[] {
+    return Array.from({ length: tables.shared.limits.workers }, (_, worker) => worker);
+  }
+
+  return {
+    start(request) {
+      const planned = planEviction(request, { tables, directory, entries });
+      const { connection } = request;
+      const workers =
+        connection !== undefined
+          ? [connection.worker]
+          : allWorkers().filter((worker) => concerns(tables, worker, planned));
+      const one = begin(request, planned, workers);
+      remember(one);
+      // With nobody to ask it is over already, before anybody could remember it.
+      if (one.state === 'done') init.over(snapshot(one));
+      return snapshot(one);
+    },
+    get(id) {
+      const one = kept.get(id);
+      return one === undefined ? undefined : snapshot(one);
+    },
+    async wait(id, ms) {
+      const one = kept.get(id);
+      if (one === undefined) throw new RangeError(`there is no eviction ${id}`);
+      await waitFor(one, ms);
+      return snapshot(one);
+    },
+    cancel(id) {
+      const one = kept.get(id);
+      if (one === undefined) return undefined;
+      if (one.state === 'running') {
+        one.state = 'cancelled';
+        for (const worker of one.shares.keys()) init.tell(worker, { kind: 'cancel_eviction', id });
+      }
+      return snapshot(one);
+    },
+    list: () => [...kept.values()].reverse().map(snapshot),
+
+    async reconcile(contradictions) {
+      const lists = new Map<number, Set<number>>();
+      for (const { list, key } of contradictions) lists.set(list, (lists.get(list) ?? new Set()).add(key));
+      const beganMs = performance.now();
+      const clockMs = init.nowMs();
+      const parts = [...lists].map(([list, keys]) =>
+        begin({}, { ...ANY, action: EVICT_RECONCILE, list, keys: Int32Array.from(keys) }, allWorkers()),
+      );
+      await Promise.all(parts.map((part) => waitFor(part, RECONCILE_TIMEOUT_MS)));
+      const late = parts.find((part) => running.delete(part.id));
+      if (late !== undefined) {
+        const workers = [...late.shares].flatMap(([worker, { isDone }]) => (isDone ? [] : [worker]));
+        const message = `workers ${workers.join(', ')} did not reconcile their connections in time`;
+        throw new SluiceError('reconcile_late', message, { workers });
+      }
+      const sums = parts.map(sum);
+      const lastMs = Math.max(0, ...sums.map((one) => one.lastMs));
+      reconciliations++;
+      lastReconcile = {
+        ended: sums.reduce((total, one) => total + one.closed, 0),
+        durationUs: Math.round((performance.now() - beganMs) * 1000),
+        workerUs: sums.reduce((total, one) => total + one.workerUs, 0),
+        lastGoneUs: lastMs === 0 ? 0 : Math.max(0, Math.round((lastMs - clockMs) * 1000)),
+      };
+      return lastReconcile;
+    },
+
+    receive(worker, message) {
+      const one = running.get(message.id);
+      const share = one?.shares.get(worker);
+      if (one === undefined || share === undefined || share.isDone) return;
+      const { matched, closed: count, workerUs, lastMs, isDone } = message;
+      Object.assign(share, { matched, closed: count, workerUs, lastMs, isDone });
+      addNamed(one.byService, message.byService, directory.services);
+      addNamed(one.byInbound, message.byInbound, directory.inbounds);
+      settle(one);
+    },
+
+    workerGone(worker) {
+      for (const one of running.values()) {
+        const share = one.shares.get(worker);
+        if (share === undefined) continue;
+        share.isDone = true;
+        settle(one);
+      }
+    },
+
+    statistics: () => ({ started, running: running.size, closed, reconciliations, lastReconcile }),
   };
+}
+
+function sum(one: Running): Omit<Share, 'isDone'> {
+  const total = { matched: 0, closed: 0, workerUs: 0, lastMs: 0 };
+  for (const share of one.shares.values()) {
+    total.matched += share.matched;
+    total.closed += share.closed;
+    total.workerUs += share.workerUs;
+    total.lastMs = Math.max(total.lastMs, share.lastMs);
+  }
+  return total;
+}
+
+/** @param triples index, generation and count of each */
+function addNamed(counts: Record<string, number>, triples: Int32Array, names: Names): void {
+  for (let at = 0; at + 2 < triples.length; at += 3) {
+    const name = names.nameOf(triples[at] as number, triples[at + 1] as number) ?? NAMELESS;
+    counts[name] = (counts[name] ?? 0) + (triples[at + 2] as number);
+  }
 }

@@ -1,15 +1,14 @@
 import { describe, expect, it } from 'vitest';
-import { WORKER_READY, workerType } from '../layout/worker.ts';
+import { workerType } from '../layout/worker.ts';
 import { createQuiescence } from './quiescence.ts';
 
 function setUp(count: number) {
   const workers = workerType.attach(new SharedArrayBuffer(workerType.recordBytes * count), 0, count);
-  for (let worker = 0; worker < count; worker++) workers.setLife(worker, WORKER_READY);
   return { workers, quiescence: createQuiescence({ workers }, 1) };
 }
 
 describe('quiescence', () => {
-  it('waits for each worker to turn, or to be seen asleep, or to be gone', async () => {
+  it('waits for each worker to turn, or to be seen asleep or gone', async () => {
     const { workers, quiescence } = setUp(3);
     let isOver = false;
     const waiting = quiescence.whenQuiescent().then(() => {
@@ -19,7 +18,7 @@ describe('quiescence', () => {
     workers.setOffline(1, 1);
     await new Promise((resolve) => setTimeout(resolve, 10));
     expect(isOver).toBe(false);
-    workers.setLife(2, 0);
+    workers.setOffline(2, 1);
     await waiting;
     expect(isOver).toBe(true);
   });

@@ -4,7 +4,6 @@
 
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Tables } from '../layout/tables.ts';
-import { WORKER_DRAINING, WORKER_READY } from '../layout/worker.ts';
 
 /** A busy worker turns many times in it; a sleeping one is seen at once. */
 const LOOK_MS = 5;
@@ -15,19 +14,13 @@ export interface Quiescence {
 }
 
 export function createQuiescence({ workers }: Pick<Tables, 'workers'>, lookMs = LOOK_MS): Quiescence {
-  function isRunning(worker: number): boolean {
-    const life = workers.life(worker);
-    return life === WORKER_READY || life === WORKER_DRAINING;
-  }
-
   return {
     async whenQuiescent() {
       const turns = new Map<number, number>();
       for (let worker = 0; worker < workers.count; worker++) turns.set(worker, workers.turns(worker));
       for (;;) {
         for (const [worker, before] of turns) {
-          const isPast = workers.offline(worker) === 1 || workers.turns(worker) !== before;
-          if (isPast || !isRunning(worker)) turns.delete(worker);
+          if (workers.offline(worker) === 1 || workers.turns(worker) !== before) turns.delete(worker);
         }
         if (turns.size === 0) return;
         await sleep(lookMs, undefined, { ref: false });

@@ -50,6 +50,10 @@ export interface SupervisorInit {
   readonly planFor: (worker: number) => Plan;
   /** What a worker asks; `reply` is safe to call when the worker has died meanwhile. */
   readonly serve: (message: WorkerMessage, reply: (answer: ControlMessage) => void) => void;
+  /** A worker's thread has ended, and what it left has been settled. */
+  readonly gone?: (worker: number) => void;
+  /** Puts back what connections of a dead worker held of the shared source entries. */
+  readonly releaseSource?: (entry: number) => void;
   readonly testFaults: boolean;
   /** Every wait for a worker, divided by this: for tests. */
   readonly hurry?: number;
@@ -69,6 +73,8 @@ export interface Supervisor {
   start(): Promise<void>;
   /** Hands out the plans in force. @throws SluiceError plan_not_applied where a worker did not take it in time */
   distribute(version: number): Promise<void>;
+  /** @returns whether the worker's thread lives and was told */
+  tell(worker: number, message: ControlMessage): boolean;
   /** Resolves when no worker takes from its listening sockets any more: they may be closed. */
   beginDrain(): Promise<void>;
   /** Resolves when all connections have ended, or after `timeoutMs`. @returns whether they have */
@@ -100,7 +106,7 @@ interface Member {
 export function createSupervisor(init: SupervisorInit): Supervisor {
   const { sys, tables, log } = init;
   const hurry = init.hurry ?? 1;
-  const members = openMembers(sys, tables.shared.limits.workers);
+  const members = openMembers(sys, tables);
   /** A worker that cannot even start is a reason not to run, not one to try again. */
   let hasStarted = false;
   let ending = false;
@@ -171,7 +177,8 @@ export function createSupervisor(init: SupervisorInit): Supervisor {
     member.thread = undefined;
     member.port = undefined;
     port?.close();
-    const remains = settleDeadWorker(sys, tables, worker);
+    const remains = settleDeadWorker(sys, tables, worker, init.releaseSource);
+    init.gone?.(worker);
     if (stopping !== undefined) {
       member.phase = 'gone';
       return;
@@ -246,6 +253,13 @@ export function createSupervisor(init: SupervisorInit): Supervisor {
       );
     },
 
+    tell(worker, message) {
+      const member = members[worker];
+      if (member?.port === undefined) return false;
+      send(member, message);
+      return true;
+    },
+
     async beginDrain() {
       ending = true;
       for (const member of members) {
@@ -294,9 +308,9 @@ function restartDelayMs(deathsInRow: number): number {
     : Math.min(RESTART_DELAY_MAX_MS, RESTART_DELAY_FIRST_MS * 2 ** (deathsInRow - 2));
 }
 
-function openMembers(sys: Sys, workers: number): Member[] {
+function openMembers(sys: Sys, tables: Tables): Member[] {
   const members: Member[] = [];
-  for (let worker = 0; worker < workers; worker++) {
+  for (let worker = 0; worker < tables.shared.limits.workers; worker++) {
     const wakeFd = sys.eventfd();
     if (wakeFd < 0) {
       for (const member of members) sys.close(member.wakeFd);
@@ -305,6 +319,8 @@ function openMembers(sys: Sys, workers: number): Member[] {
         errno: wakeFd,
       });
     }
+    // Until a thread comes there is nobody who could hold anything shared.
+    tables.workers.setOffline(worker, 1);
     members.push({
       worker,
       wakeFd,

@@ -59,6 +59,11 @@ export class ListHeads {
     this.words[(this.starts[kind] as number) + key * HEAD_WORDS] = slot + 1;
   }
 
+  /** Empties every list. For a worker that has ended. */
+  clear(): void {
+    this.words.fill(0);
+  }
+
   addCount(kind: number, key: number, delta: number): void {
     const at = (this.starts[kind] as number) + key * HEAD_WORDS + 1;
     this.words[at] = (this.words[at] as number) + delta;

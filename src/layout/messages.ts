@@ -173,7 +173,7 @@ export type WorkerMessage =
       /** Monotonic milliseconds when the last one was gone; 0: none yet. */
       readonly lastMs: number;
       readonly isDone: boolean;
-      /** With `isDone`: pairs of row (index) and count. */
+      /** With `isDone`: index, generation and count of each; -1 where nobody knew. */
       readonly byService: Int32Array;
       readonly byInbound: Int32Array;
     }

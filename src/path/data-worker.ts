@@ -6,6 +6,7 @@ import { Slots } from '../connection/slots.ts';
 import { Sources } from '../connection/sources.ts';
 import type { ControlMessage, InboundDefinition, WorkerMessage } from '../layout/messages.ts';
 import { deriveNameKeys } from '../layout/name-hash.ts';
+import { ReceiptWriter } from '../layout/receipt-writer.ts';
 import type { SlotTable } from '../layout/slot.ts';
 import { PLAN_OBJECTS_MAX } from '../layout/tables.ts';
 import type { Tables } from '../layout/tables.ts';
@@ -23,7 +24,6 @@ import { Parsed } from './identify/parsed.ts';
 import { Candidates } from './outbound/candidates.ts';
 import type { Outbound } from './outbound/objects.ts';
 import { Buffers } from './relay/buffers.ts';
-import { Receipts } from './receipts.ts';
 import { Pipes } from './relay/pipes.ts';
 
 /** The largest head of any protocol that is peeked at: a ClientHello over several records, an HTTP head. */
@@ -54,7 +54,7 @@ export class DataWorker {
   /** Counters of services and credentials, and the ring of those rows that are dirty. */
   readonly usage: UsageTable;
   readonly dirty: Ring;
-  readonly receipts: Receipts;
+  readonly receipts: ReceiptWriter;
   /** Evictions under way (evict.ts). */
   readonly evictions: Eviction[] = [];
   /** While an eviction ends a connection: its number, and whether with FIN; else 0 and false. */
@@ -134,7 +134,7 @@ export class DataWorker {
     this.sources = new Sources(tables, index);
     this.usage = usage;
     this.dirty = dirty;
-    this.receipts = new Receipts(tables, index);
+    this.receipts = new ReceiptWriter(tables, index);
     this.mailbox = mailbox;
     this.budget = new DescriptorBudget(tables.machine, tables.workers, index);
     this.buffers = new Buffers(sys, bounds.buffers);

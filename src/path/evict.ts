@@ -28,6 +28,7 @@ const RATE_BURST_MS = 50;
 const RUNNING_MAX = 16;
 
 const CLOSED = -1;
+const NOTHING = new Int32Array(0);
 
 /** An eviction under way. */
 export class Eviction {
@@ -223,11 +224,13 @@ function report(w: DataWorker, eviction: Eviction): void {
     workerUs: eviction.workerUs,
     lastMs: eviction.lastMs,
     isDone,
-    byService: pairs(isDone ? eviction.byService : undefined),
-    byInbound: pairs(isDone ? eviction.byInbound : undefined),
+    byService: isDone
+      ? triples(eviction.byService, (row) => (row < 0 ? 0 : w.tables.services.generation(row)))
+      : NOTHING,
+    byInbound: isDone ? triples(eviction.byInbound, (index) => w.inbounds[index]?.generation ?? 0) : NOTHING,
   });
 }
 
-function pairs(counts: Map<number, number> | undefined): Int32Array {
-  return Int32Array.from(counts === undefined ? [] : [...counts].flat());
+function triples(counts: Map<number, number>, generationOf: (index: number) => number): Int32Array {
+  return Int32Array.from([...counts].flatMap(([index, count]) => [index, generationOf(index), count]));
 }

@@ -13,6 +13,7 @@ import {
   startSmallEdge,
 } from '../../test/exactness/small-edge.ts';
 import type { SmallEdge } from '../../test/exactness/small-edge.ts';
+import { LIST_INBOUND, LIST_OUTBOUND, LIST_SERVICE } from '../layout/lists.ts';
 import {
   AUTH_FAILED,
   CLIENT_CLOSED,
@@ -371,6 +372,7 @@ describe('a change of plan', () => {
     const late = dial(edge, FORWARD_PORT);
     until(() => edge.w.slots.live === 4);
     edge.plan([inbounds[0] as (typeof inbounds)[0]]);
+    edge.reconcile(LIST_INBOUND, 1);
     until(() => socks.isOver && socksServer.isOver && greeting.isOver);
     expect(socks.sawReset && socksServer.sawReset && greeting.sawReset).toBe(true);
     expect(edge.ended(INBOUND_REMOVED)).toBe(2);
@@ -379,6 +381,7 @@ describe('a change of plan', () => {
     expect(late.isOver).toBe(false);
     // The same inbound under a new generation is another one.
     edge.plan([{ ...(inbounds[0] as (typeof inbounds)[0]), generation: 2 }]);
+    edge.reconcile(LIST_INBOUND, 0);
     until(() => forwarded.client.isOver && late.isOver);
     expect(edge.ended(INBOUND_REMOVED)).toBe(4);
     const fresh = small.relayed();
@@ -415,17 +418,18 @@ describe('a change of plan', () => {
     until(() => connecting.heardBytes === 2 && edge.w.slots.live === 2);
     small.pass(5);
     edge.plan(inbounds, { outbounds: [directOutbound({ generation: 2 })] });
+    edge.reconcile(LIST_OUTBOUND, 0);
     until(() => forwarded.client.isOver && connecting.isOver);
     expectNothingLeft(small);
     expect(edge.ended(OUTBOUND_REMOVED)).toBe(2);
   });
 
-  it('ends the connections of a service that is no more, at the plan that says so', () => {
+  it('ends the connections of a service that is no more', () => {
     const small = startSmallEdge();
     const { edge, until, inbounds } = small;
     const forwarded = small.relayed();
     edge.tables.services.setGeneration(0, 2);
-    edge.plan(inbounds);
+    edge.reconcile(LIST_SERVICE, 0);
     until(() => forwarded.client.isOver && forwarded.server.isOver);
     expectNothingLeft(small);
     expect(edge.ended(SERVICE_REMOVED)).toBe(1);

@@ -29,6 +29,7 @@ export function startDataWorker(
   });
   // A timer for each slot, and the listeners' (listen.ts).
   w.reactor = new Reactor(sys, path, wakeFd, w.table.count, w.table.count + 1);
+  w.row.setOffline(index, 0);
   w.row.setWakeFd(index, wakeFd);
   w.row.setEpollFd(index, w.reactor.epollFd);
   w.spareFd = sys.eventfd();
@@ -54,4 +55,5 @@ export function closeDataWorker(w: DataWorker): void {
   w.row.setSpareFd(w.index, -1);
   w.sys.close(w.reactor.epollFd);
   w.row.setEpollFd(w.index, -1);
+  w.row.setOffline(w.index, 1);
 }

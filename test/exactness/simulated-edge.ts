@@ -2,9 +2,18 @@
 // that is two queues. Tests write rows and plans, let actors play clients and servers on the same network (`peers`), and
 // turn the worker. Everything repeats with the network's seed.
 
-import { INBOUND_FORWARD, OUTBOUND_DIRECT, PREFER_IPV4 } from '../../src/layout/messages.ts';
+import { LIST_INBOUND, LIST_OUTBOUND, LIST_SERVICE, LIST_SOURCE, LIST_USER } from '../../src/layout/lists.ts';
+import {
+  EVERY_CONNECTION,
+  EVICT_END,
+  EVICT_RECONCILE,
+  INBOUND_FORWARD,
+  OUTBOUND_DIRECT,
+  PREFER_IPV4,
+} from '../../src/layout/messages.ts';
 import type {
   ControlMessage,
+  EvictionJob,
   InboundDefinition,
   OutboundDefinition,
   Plan,
@@ -12,7 +21,7 @@ import type {
 } from '../../src/layout/messages.ts';
 import { deriveNameKeys, hashText, PASSWORD_KEY, USER_NAME_KEY } from '../../src/layout/name-hash.ts';
 import { compileNetworks } from '../../src/layout/network-set.ts';
-import { REASONS_COUNT, reasonName } from '../../src/layout/reasons.ts';
+import { EVICTED, REASONS_COUNT, reasonName } from '../../src/layout/reasons.ts';
 import {
   CREDENTIAL_HASHED,
   CREDENTIAL_PLAIN,
@@ -20,7 +29,8 @@ import {
   TARGET_IP,
   TARGET_NAME,
 } from '../../src/layout/service.ts';
-import { attachTables, createTables } from '../../src/layout/tables.ts';
+import { ANY_SERVICE } from '../../src/layout/source.ts';
+import { attachTables, createTables, PLAN_OBJECTS_MAX } from '../../src/layout/tables.ts';
 import type { TableLimits, Tables } from '../../src/layout/tables.ts';
 import type { DataWorker, DataWorkerBounds } from '../../src/path/data-worker.ts';
 import { closeDataWorker, startDataWorker, turn } from '../../src/path/start.ts';
@@ -50,6 +60,26 @@ const BOUNDS: DataWorkerBounds = { buffers: 8, candidates: 16 };
 const BUDGET = 1_000;
 const HASH_KEY = Int32Array.of(1, 2, 3, 4);
 const BACKLOG = 512;
+const EVICT_ALL: Omit<EvictionJob, 'id'> = {
+  action: EVICT_END,
+  reason: EVICTED,
+  orderly: false,
+  ratePerSecond: 0,
+  list: EVERY_CONNECTION,
+  keys: new Int32Array(0),
+  service: -1,
+  serviceGeneration: 0,
+  credential: -1,
+  credentialGeneration: 0,
+  inbound: -1,
+  inboundGeneration: 0,
+  outbound: -1,
+  outboundGeneration: 0,
+  rule: -1,
+  source: null,
+  slot: -1,
+  generation: 0,
+};
 /** A turn that waits, waits no longer than this. */
 const TURN_MS_MAX = 1_000;
 
@@ -91,6 +121,10 @@ export interface Edge {
   /** Puts a plan into the mailbox; without `settings`, those of the last one. */
   plan(inbounds: readonly InboundInit[], settings?: Partial<Plan>): void;
   tell(message: ControlMessage): void;
+  /** Tells the worker to evict: everything, or what is said. @returns the eviction's number */
+  evict(job?: Partial<EvictionJob>): number;
+  /** As the control thread does after a change that concerns a list. */
+  reconcile(list: number, key: number): void;
   turn(): void;
   /**
    * Turns until `isDone`, or until so much virtual time has passed. @returns whether it is done
@@ -126,6 +160,7 @@ export function startEdge(network: SimulatedNetwork, init: EdgeInit = {}): Edge 
   let targets = 0;
   let credentials = 0;
   let planVersion = 0;
+  let evictions = 0;
   let settings: Partial<Plan> = {};
 
   /** What must be had at start is asked for again on a bad day; later calls take what comes. */
@@ -248,6 +283,16 @@ export function startEdge(network: SimulatedNetwork, init: EdgeInit = {}): Edge 
       sys.eventfdSignal(wakeFd);
     },
 
+    evict(job) {
+      evictions++;
+      edge.tell({ kind: 'evict', job: { ...EVICT_ALL, ...job, id: evictions } });
+      return evictions;
+    },
+
+    reconcile(list, key) {
+      edge.evict({ action: EVICT_RECONCILE, list, keys: Int32Array.of(key) });
+    },
+
     turn: () => turn(w, TURN_MS_MAX),
 
     turnUntil(isDone, virtualMsMax, turnMsMax = TURN_MS_MAX) {
@@ -289,6 +334,8 @@ export function startEdge(network: SimulatedNetwork, init: EdgeInit = {}): Edge 
       expectEqual('accepted beside ended', row.accepted(0), endedCount);
       expectEqual('descriptors reserved', tables.machine.descriptors(0), pipes * 2);
       expectEqual('descriptors of the worker', row.descriptors(0), pipes * 2);
+      expectEqual('connections in lists', linked(tables), 0);
+      expectEqual('source entries held', sourcesHeld(tables), 0);
       const own = listeners.length + pipes * 2 + 2 + (w.spareFd >= 0 ? 1 : 0);
       expectEqual('descriptors open', sys.openCount(), own);
       const blocks: number[] = [];
@@ -307,6 +354,34 @@ export function startEdge(network: SimulatedNetwork, init: EdgeInit = {}): Edge 
     },
   };
   return edge;
+}
+
+/** Over all lists of the worker: what their counts add up to, and one for each that has a first slot. */
+function linked(tables: Tables): number {
+  const { services, credentials } = tables.shared.limits;
+  const keys: [kind: number, count: number][] = [
+    [LIST_SOURCE, tables.machine.sourcesTouched(0)],
+    [LIST_SERVICE, services],
+    [LIST_USER, credentials],
+    [LIST_INBOUND, PLAN_OBJECTS_MAX],
+    [LIST_OUTBOUND, PLAN_OBJECTS_MAX],
+  ];
+  let sum = 0;
+  for (const [kind, count] of keys) {
+    for (let key = 0; key < count; key++) {
+      sum += tables.lists[0]?.count(kind, key) ?? 0;
+      if ((tables.lists[0]?.first(kind, key) ?? -1) >= 0) sum++;
+    }
+  }
+  return sum;
+}
+
+function sourcesHeld(tables: Tables): number {
+  let held = 0;
+  for (let entry = 0; entry < tables.machine.sourcesTouched(0); entry++) {
+    if (tables.sources.service(entry) !== ANY_SERVICE) held += Math.max(0, tables.sources.holders(entry));
+  }
+  return held;
 }
 
 /** An outbound that reaches loopback. */

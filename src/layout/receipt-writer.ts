@@ -1,14 +1,14 @@
-// Receipts: what is written down of a connection that ended, one record into the worker's ring, from which the keeper
-// thread takes it. A full ring drops the record and counts it. Owner worker only.
+// Writes receipts: what is kept of a connection that ended, one record into its worker's ring, from which the keeper thread
+// takes it. A full ring drops the record and counts it. Used by the worker, and for a dead one by the control thread.
 
-import type { ReceiptTable } from '../layout/receipt.ts';
-import { DOWN, UP } from '../layout/slot.ts';
-import type { SlotTable } from '../layout/slot.ts';
-import type { Tables } from '../layout/tables.ts';
-import type { MachineTable, WorkerTable } from '../layout/worker.ts';
+import type { ReceiptTable } from './receipt.ts';
+import { DOWN, UP } from './slot.ts';
+import type { SlotTable } from './slot.ts';
+import type { Tables } from './tables.ts';
+import type { MachineTable, WorkerTable } from './worker.ts';
 import type { Ring } from '../memory/ring.ts';
 
-export class Receipts {
+export class ReceiptWriter {
   private readonly machine: MachineTable;
   private readonly workers: WorkerTable;
   private readonly worker: number;
