@@ -15,8 +15,6 @@ import { formatMistakes } from './config/mistakes.ts';
 import { raiseLimit } from './control/descriptor-budget.ts';
 import { createEdge } from './control/edge.ts';
 import { SluiceError } from './control/errors.ts';
-import { createLogDestination } from './control/log-destination.ts';
-import type { LogDestination } from './control/log-destination.ts';
 import { createLifecycle } from './control/lifecycle.ts';
 import { createNames } from './control/names.ts';
 import type { Names } from './control/names.ts';
@@ -33,6 +31,8 @@ import { STOPPED } from './layout/reasons.ts';
 import { attachTables, createTables } from './layout/tables.ts';
 import type { TableLimits } from './layout/tables.ts';
 import { createLibc } from './sys/libc/libc.ts';
+import { createLogDestination } from './sys/log-destination.ts';
+import type { LogDestination } from './sys/log-destination.ts';
 import { SocketAddress } from './sys/socket-address.ts';
 
 /** Room of the shared tables. Untouched records cost address space only, so it is ample. */

@@ -105,9 +105,10 @@ describe('import directions', () => {
     }
   });
 
-  it('keep configuration and control out of the worker, and the path out of the daemon', () => {
+  it('keep configuration and control out of the worker and the keeper, and the path out of the daemon', () => {
     const broken = brokenRules({
       'src/worker.ts': "import { probe } from './config/probe.ts';\nexport const same = probe;\n",
+      'src/keeper.ts': "import { probe } from './control/probe.ts';\nexport const same = probe;\n",
       'src/daemon.ts': "import { probe } from './path/probe.ts';\nexport const same = probe;\n",
       'src/layout/root.ts': "import { probe } from '../daemon.ts';\nexport const same = probe;\n",
     });

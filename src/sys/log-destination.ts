@@ -2,16 +2,17 @@
 // before an end is there; while the reader stalls, lines wait in a bounded queue; beyond the bound whole lines are dropped
 // and counted. Not pino's own destination: the synchronous one waits inside write(2), which would stop the control thread
 // for as long as a terminal is paused or a log shipper hangs, and the asynchronous one has a thread wait there, which
-// process.exit() then waits for. Control thread only.
+// process.exit() then waits for. Any thread but the data workers.
 
 import { constants, fstatSync, openSync, writeSync } from 'node:fs';
-import { pollUntil } from './poll-until.ts';
+import { setTimeout as sleep } from 'node:timers/promises';
 
 const STANDARD_ERROR = 2;
 const QUEUE_BYTES_MAX = 1024 * 1024;
 const RETRY_MS = 50;
 /** At the end, for a reader that is slow; one that stalls loses what is queued. */
 const DRAIN_TIMEOUT_MS = 1_000;
+const DRAIN_LOOK_EVERY_MS = 5;
 
 export interface LogDestination {
   /** One line, or several. Never waits, never throws. */
@@ -79,7 +80,8 @@ export function createLogDestination(put: (bytes: Buffer) => number = putOn(STAN
       return queuedBytes;
     },
     async drain() {
-      await pollUntil(() => queue.length === 0, DRAIN_TIMEOUT_MS);
+      const deadline = performance.now() + DRAIN_TIMEOUT_MS;
+      while (queue.length > 0 && performance.now() < deadline) await sleep(DRAIN_LOOK_EVERY_MS);
     },
   };
 }
