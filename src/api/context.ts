@@ -9,6 +9,7 @@ import type { Names } from '../control/names.ts';
 import type { Reloader } from '../control/reload.ts';
 import type { Supervisor } from '../control/supervisor.ts';
 import type { Verifier } from '../control/verifier.ts';
+import type { KeeperStatistics } from '../layout/keeper-messages.ts';
 import type { Tables } from '../layout/tables.ts';
 
 export interface ApiContext {
@@ -21,6 +22,9 @@ export interface ApiContext {
   /** Names of what connections refer to. */
   readonly directory: Directory;
   readonly evictions?: Evictions;
+  readonly keeper?: { statistics(): KeeperStatistics };
+  /** Rows of counters that have changed of late. */
+  readonly hotSet?: { readonly size: number };
   readonly supervisor: Supervisor;
   readonly names: Names;
   readonly verifier: Verifier;

@@ -3,15 +3,24 @@
 // @source prometheus.io, exposition formats
 
 import type { FastifyInstance } from 'fastify';
+import { Type } from 'typebox';
 import type { ApiContext } from './context.ts';
-import { readStatus, endedByReason } from './status.ts';
+import { endedByReason, readStatus, type Status } from './status.ts';
 
 type Sample = readonly [labels: Readonly<Record<string, string>>, value: number];
 
 export function metricsRoute(app: FastifyInstance, context: ApiContext): void {
   app.get(
     '/metrics',
-    { schema: { summary: 'Metrics, in the Prometheus text format' } },
+    {
+      schema: {
+        operationId: 'getMetrics',
+        summary: 'Metrics, in the Prometheus text format',
+        tags: ['probes'],
+        security: [],
+        response: { 200: { description: 'samples', content: { 'text/plain': { schema: Type.String() } } } },
+      },
+    },
     (_request, reply) => {
       reply.type('text/plain; version=0.0.4; charset=utf-8');
       return metricsText(context);
@@ -60,6 +69,7 @@ function metricsText(context: ApiContext): string {
       each('accept_exhausted'),
     ),
     family('sluice_worker_deaths_total', 'counter', 'Workers that died and were replaced.', each('deaths')),
+    ...governanceFamilies(context, status),
     family('sluice_log_dropped_total', 'counter', 'Log lines that nobody took.', only(status.log.dropped)),
     family('sluice_names_total', 'counter', 'Name look-ups, by outcome.', outcomes(names, NAME_OUTCOMES)),
     family(
@@ -69,6 +79,45 @@ function metricsText(context: ApiContext): string {
       outcomes(passwords, PASSWORD_OUTCOMES),
     ),
   ].join('');
+}
+
+function governanceFamilies({ tables }: ApiContext, status: Status): string[] {
+  const { evictions, receipts, store } = status;
+  const only = (value: number): Sample[] => [[{}, value]];
+  const rows = Array.from({ length: tables.workers.count }, (_, worker) => worker);
+  const closed = rows.reduce((sum, worker) => sum + tables.workers.evicted(worker), 0);
+  const reconciled = (evictions.last_reconcile?.duration_us ?? 0) / 1e6;
+  return [
+    family('sluice_evictions_total', 'counter', 'Evictions started.', only(evictions.started)),
+    family('sluice_evicted_connections_total', 'counter', 'Connections that evictions ended.', only(closed)),
+    family(
+      'sluice_reconcile_seconds',
+      'gauge',
+      'Time from the last change to the end of the connections that it no longer allowed.',
+      only(reconciled),
+    ),
+    family(
+      'sluice_receipts_dropped_total',
+      'counter',
+      'Receipts lost: the ring was full, or the access log could not be written.',
+      [
+        [{ where: 'ring' }, receipts.dropped],
+        [{ where: 'file' }, receipts.errors],
+      ],
+    ),
+    family(
+      'sluice_hot_rows',
+      'gauge',
+      'Counters of services and users that changed of late.',
+      only(status.hot_rows),
+    ),
+    family(
+      'sluice_store_ok',
+      'gauge',
+      '1 while the store takes what is written to it.',
+      only(store === null || store.state === 'ok' ? 1 : 0),
+    ),
+  ];
 }
 
 const NAME_OUTCOMES = ['cached', 'looked_up', 'failed', 'timed_out', 'refused', 'refused_source'];

@@ -27,7 +27,14 @@ export function reloadRoute(app: FastifyInstance, context: ApiContext): void {
   const response = { 200: reloadedSchema, 422: problemSchema, 503: problemSchema };
   app.post(
     '/v1/reload',
-    { schema: { summary: 'Apply the configuration file once more', response } },
+    {
+      schema: {
+        operationId: 'reload',
+        summary: 'Apply the configuration file once more',
+        tags: ['daemon'],
+        response,
+      },
+    },
     async () => {
       const { error, changes, version, durationMs, restartNeeded, warnings } =
         await context.reloader.reload('api');

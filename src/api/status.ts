@@ -61,6 +61,37 @@ export const statusSchema = Type.Object(
         restart_needed: Type.Array(Type.String()),
       }),
     ]),
+    evictions: Type.Object({
+      started: Type.Integer({ minimum: 0, description: 'since the daemon started' }),
+      running: Count,
+      closed: Type.Integer({ minimum: 0, description: 'connections that evictions ended' }),
+      last_reconcile: Type.Union([
+        Type.Null(),
+        Type.Object({
+          ended: Type.Integer({ minimum: 0, description: 'connections that a change no longer allowed' }),
+          duration_us: Count,
+        }),
+      ]),
+    }),
+    receipts: Type.Object({
+      written: Type.Integer({ minimum: 0, description: 'lines of the access log' }),
+      filtered: Type.Integer({ minimum: 0, description: 'left out by access_log.reasons and services' }),
+      dropped: Type.Integer({ minimum: 0, description: 'lost to a full ring' }),
+      errors: Type.Integer({ minimum: 0, description: 'lost to a file that could not be written' }),
+    }),
+    hot_rows: Type.Integer({
+      minimum: 0,
+      description: 'counters of services and users that changed of late; all others are not looked at',
+    }),
+    store: Type.Union([
+      Type.Null(),
+      Type.Object({
+        state: Type.String({ description: 'ok, failed' }),
+        error: Type.Union([Type.Null(), Type.String()]),
+        commits: Count,
+        last_commit_at: Type.Union([Type.Null(), Type.String({ format: 'date-time' })]),
+      }),
+    ]),
     log: Type.Object({
       dropped: Type.Integer({ minimum: 0, description: 'lines that a stalled reader of the log lost' }),
     }),
@@ -75,7 +106,14 @@ export type Status = Static<typeof statusSchema>;
 export function statusRoute(app: FastifyInstance, context: ApiContext): void {
   app.get(
     '/v1/status',
-    { schema: { summary: 'The daemon at a glance', response: { 200: statusSchema } } },
+    {
+      schema: {
+        operationId: 'getStatus',
+        summary: 'The daemon at a glance',
+        tags: ['daemon'],
+        response: { 200: statusSchema },
+      },
+    },
     () => readStatus(context),
   );
 }
@@ -124,9 +162,48 @@ export function readStatus(context: ApiContext): Status {
     inbounds: [...edge.inbounds()],
     services: edge.identities.servicesCount,
     last_reload: lastReload(context),
+    ...governance(context),
     log: { dropped: context.logDropped() },
     names: { ...context.names.statistics() },
     passwords: { ...context.verifier.statistics() },
+  };
+}
+
+/** What evictions, keeper and hot set say of themselves. */
+function governance(context: ApiContext): Pick<Status, 'evictions' | 'receipts' | 'hot_rows' | 'store'> {
+  const { tables, keeper, hotSet } = context;
+  const evictions = context.evictions?.statistics();
+  const reconciled = evictions?.lastReconcile;
+  const kept = keeper?.statistics();
+  let dropped = 0;
+  for (let worker = 0; worker < tables.workers.count; worker++)
+    dropped += tables.workers.receiptsDropped(worker);
+  return {
+    evictions: {
+      started: evictions?.started ?? 0,
+      running: evictions?.running ?? 0,
+      closed: evictions?.closed ?? 0,
+      last_reconcile:
+        reconciled === undefined
+          ? null
+          : { ended: reconciled.ended, duration_us: Math.round(reconciled.durationUs) },
+    },
+    receipts: {
+      written: kept?.receiptsWritten ?? 0,
+      filtered: kept?.receiptsFiltered ?? 0,
+      dropped,
+      errors: kept?.accessLogErrors ?? 0,
+    },
+    hot_rows: hotSet?.size ?? 0,
+    store:
+      kept === undefined
+        ? null
+        : {
+            state: kept.storeState,
+            error: kept.storeError,
+            commits: kept.commits,
+            last_commit_at: kept.lastCommitAtMs === 0 ? null : new Date(kept.lastCommitAtMs).toISOString(),
+          },
   };
 }
 
