@@ -147,6 +147,21 @@ describe('keys and types', () => {
       'put it in quotes',
     ],
     ['name with a space', `${INBOUND}\nfinal: a b`, '2:8', 'final', 'a name of 1 to 128 characters'],
+    [
+      'reason',
+      `${INBOUND}\naccess_log: { reasons: [finished, evictd] }`,
+      '2:35',
+      'access_log.reasons[1]',
+      'there is no reason "evictd"',
+      'evicted',
+    ],
+    [
+      'sample',
+      `${INBOUND}\naccess_log: { sample: 0 }`,
+      '2:23',
+      'access_log.sample',
+      'a number above 0, up to 1',
+    ],
     ['wrong choice', `${INBOUND}\nlog: { level: wran }`, '2:15', 'log.level', 'one of debug', 'warn'],
     ['out of range', `${INBOUND}\nworkers: 0`, '2:10', 'workers', 'a whole number from 1 to 256'],
     [
@@ -497,6 +512,7 @@ describe('what is accepted', () => {
         drainMs: 30_000,
       },
       log: { level: 'info' },
+      accessLog: null,
       limits: { connectionsPerWorker: 65_536 },
       inbounds: [
         {
@@ -515,6 +531,23 @@ describe('what is accepted', () => {
       ruleSets: [],
       rules: [],
       final: 'direct',
+    });
+  });
+
+  test('an access log, by default all of it beside the file', () => {
+    const { configuration } = accepted(`${INBOUND}\naccess_log: {}`);
+    expect(configuration.accessLog).toEqual({
+      path: '/etc/sluice/access.log',
+      sample: 1,
+      reasons: [],
+      services: [],
+    });
+    const written = `${INBOUND}\naccess_log: { path: stderr, sample: 0.01, reasons: [evicted], services: [later] }`;
+    expect(accepted(written).configuration.accessLog).toEqual({
+      path: null,
+      sample: 0.01,
+      reasons: ['evicted'],
+      services: ['later'],
     });
   });
 

@@ -7,6 +7,7 @@
 
 import { dirname, resolve } from 'node:path';
 import { parseDuration } from '../policy/units.ts';
+import { readAccessLog } from './access-log.ts';
 import { parseListen, parseSocketPath } from './addresses.ts';
 import type { Admin, Configuration, Inbound, Listen, Outbound, Service, Timeouts } from './configuration.ts';
 import { readDocument } from './document.ts';
@@ -76,6 +77,7 @@ function readConfiguration(reading: Reading, written: Written, fileName: string)
     storePath,
     timeouts: readTimeouts(reading, written.timeouts),
     log: { level: written.log?.level ?? DEFAULTS.logLevel },
+    accessLog: readAccessLog(reading, written.access_log),
     limits: { connectionsPerWorker: written.limits?.connections_per_worker ?? DEFAULTS.connectionsPerWorker },
     inbounds: inbounds.filter((inbound) => inbound !== undefined),
     outbounds: usable,

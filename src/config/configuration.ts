@@ -2,6 +2,8 @@
 // address parsed, every reference known to lead somewhere. `check.ts` is the only producer. Values are plain, immutable
 // and comparable by structure, so that the plan of a reload can tell what changed. Control thread only.
 
+import type { AccessLog } from '../layout/keeper-messages.ts';
+
 /** Four int32 words of an IPv6 address in network order; IPv4 is mapped (0, 0, 0xffff, v4), as in `sys/socket-address`. */
 export type IpWords = readonly [number, number, number, number];
 
@@ -205,6 +207,8 @@ export interface Configuration {
   readonly storePath: string;
   readonly timeouts: Timeouts;
   readonly log: { readonly level: LogLevel };
+  /** null: none. */
+  readonly accessLog: AccessLog | null;
   readonly limits: Limits;
   readonly inbounds: readonly Inbound[];
   /** At least one: a `direct` is added where the file defines none at all. */

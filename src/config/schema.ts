@@ -14,6 +14,7 @@ export const DEFAULTS = {
   /** Beside the store. */
   adminSocket: 'sluice.sock',
   logLevel: 'info',
+  accessLog: { path: './access.log', sample: 1 },
   connectionsPerWorker: 65_536,
   timeouts: { handshake: '10s', connect: '5s', idle: '10m', half_close: '30s', drain: '30s' },
   keepalive: { interval: '15s', count: 4 },
@@ -499,6 +500,42 @@ export const configurationSchema = closed(
           ),
         },
         { description: 'The log, as JSON lines on standard error.' },
+      ),
+    ),
+    access_log: Type.Optional(
+      closed(
+        {
+          path: Type.Optional(
+            text(
+              'a path, or stderr',
+              'The file, or stderr. It is opened anew at each reload, so that it can be rotated. Default: ./access.log.',
+              { default: DEFAULTS.accessLog.path },
+            ),
+          ),
+          sample: Type.Optional(
+            Type.Number({
+              exclusiveMinimum: 0,
+              maximum: 1,
+              title: 'a number above 0, up to 1',
+              default: DEFAULTS.accessLog.sample,
+              description:
+                'The part of all connections that is written: 0.01 is one of a hundred. Default: 1.',
+            }),
+          ),
+          reasons: Type.Optional(
+            Type.Array(Type.String({ title: 'the name of a reason' }), {
+              title: 'a list of reasons',
+              description: 'Only connections that ended for one of these reasons. Default: all.',
+            }),
+          ),
+          services: Type.Optional(
+            Type.Array(name('The name of a service.'), {
+              title: 'a list of services',
+              description: 'Only connections of these services. Default: all.',
+            }),
+          ),
+        },
+        { description: 'A JSON line for each connection that has ended. Default: none.' },
       ),
     ),
     limits: Type.Optional(
