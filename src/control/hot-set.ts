@@ -38,8 +38,8 @@ export interface HotSetInit {
 export interface HotSet {
   /** Takes in what workers have marked, and folds every row of the set. Resolves when it has been through. */
   pass(): Promise<void>;
-  /** Folds rows whose index is about to go to another owner, under the name that it has now. */
-  settle(rows: Iterable<number>): void;
+  /** Folds rows whose index is about to go to somebody else, for the owner that they had. Their connections have ended. */
+  settle(rows: Iterable<readonly [row: number, owner: RowOwner]>): void;
   readonly size: number;
 }
 
@@ -101,8 +101,7 @@ export function createHotSet(init: HotSetInit): HotSet {
     return { service, username, upBytes, downBytes, connections: more, refused, atMs: Date.now() };
   }
 
-  function foldRow(row: number, deltas: UsageDelta[]): boolean {
-    const owner = init.ownerOf(row);
+  function foldRow(row: number, owner: RowOwner | undefined, deltas: UsageDelta[]): boolean {
     if (owner === undefined) return false;
     const delta = difference(row, owner);
     let live = 0;
@@ -114,7 +113,7 @@ export function createHotSet(init: HotSetInit): HotSet {
   }
 
   function visit(row: number, state: HotRow, deltas: UsageDelta[]): void {
-    if (foldRow(row, deltas)) {
+    if (foldRow(row, init.ownerOf(row), deltas)) {
       state.isLeaving = false;
     } else if (state.isLeaving) {
       hot.delete(row);
@@ -147,7 +146,7 @@ export function createHotSet(init: HotSetInit): HotSet {
     },
     settle(rows) {
       const deltas: UsageDelta[] = [];
-      for (const row of rows) foldRow(row, deltas);
+      for (const [row, owner] of rows) foldRow(row, owner, deltas);
       if (deltas.length > 0) init.fold(deltas);
     },
   };

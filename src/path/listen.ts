@@ -98,6 +98,7 @@ export function acceptOne(w: DataWorker, inbound: number, listenFd: number): num
   table.setStartedMs(slot, w.reactor.nowMs);
   table.setSourceEntry(slot, -1);
   table.setRule(slot, -1);
+  table.setSnapshot(slot, -1);
   table.setHandshakeMs(slot, -1);
   table.setConnectMs(slot, -1);
   w.lists.clear(slot);
