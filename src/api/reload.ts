@@ -2,11 +2,23 @@
 
 import type { FastifyInstance } from 'fastify';
 import { Type } from 'typebox';
+import { shownReconciled } from '../control/reload.ts';
 import type { ApiContext } from './context.ts';
 import { problemSchema } from './problem.ts';
 
 const Names = Type.Array(Type.String());
 const tagChangesSchema = Type.Object({ added: Names, changed: Names, removed: Names });
+
+/** Connections that a change has made contradictory. */
+export const reconciledSchema = Type.Object(
+  {
+    ended: Type.Integer({ description: 'connections that what is in force no longer allows' }),
+    duration_us: Type.Integer({ description: 'from the change until every worker was through' }),
+    worker_us: Type.Integer({ description: 'of the threads of all workers' }),
+    last_gone_us: Type.Integer({ description: 'from the change until the last violator had gone; 0: none' }),
+  },
+  { title: 'Reconciled' },
+);
 
 export const reloadedSchema = Type.Object(
   {
@@ -17,6 +29,7 @@ export const reloadedSchema = Type.Object(
     services: tagChangesSchema,
     users: Type.Object({ added: Type.Integer(), changed: Type.Integer(), removed: Type.Integer() }),
     server_names: Type.Object({ added: Type.Integer(), removed: Type.Integer() }),
+    reconciled: reconciledSchema,
     restart_needed: Type.Array(Type.String(), { description: 'keys whose new value waits for a restart' }),
     warnings: Names,
   },
@@ -56,6 +69,7 @@ export function reloadRoute(app: FastifyInstance, context: ApiContext): void {
           removed: identities.usersRemoved,
         },
         server_names: { added: identities.serverNamesAdded, removed: identities.serverNamesRemoved },
+        reconciled: shownReconciled(changes.reconciled),
         restart_needed: restartNeeded,
         warnings: warnings.map((warning) => `${warning.path}: ${warning.message}`),
       };

@@ -5,7 +5,7 @@ import type { Complaint, Path } from './mistakes.ts';
 import type { WrittenConfiguration } from './schema.ts';
 import type { Partly } from './shape.ts';
 
-const SERVICE_KEYS = ['gate', 'rate', 'devices', 'sources'] as const;
+const SERVICE_KEYS = ['gate', 'rate', 'devices'] as const;
 const OUTBOUND_TYPES: ReadonlySet<string | undefined> = new Set(['socks5', 'group']);
 
 export function notEnforced(written: Partly<WrittenConfiguration>): Complaint[] {

@@ -1,41 +1,59 @@
 // The configuration in force: listeners, tables and plan as one thing that is replaced as a whole, or not at all.
 //
-//   1 check the room, open new sockets              may fail; changes nothing then
+//   1 check owners and room, open new sockets       may fail; changes nothing then
 //   2 write new rows and targets                    nothing leads there yet
 //   3 plan: new inbounds, outbounds old and new     workers know all that a row may name, before or after 4
 //   4 rewrite rows, users, names; retire what goes  new connections follow the new rows
-//   5 plan: without removed outbounds, new `final`  workers end the connections of what was retired
-//   6 close sockets, free indexes
+//   5 plan: without removed outbounds, new `final`  nobody leads to what was retired
+//   6 reconcile                                     connections that contradict what is in force end, and only they
+//   7 close sockets, free indexes
 //
-// 3 and 5 wait until all workers have applied the plan. So a connection never meets a row that leads where its worker's
-// plan has nothing, nor an inbound that leads to a row that is gone: only what belongs to something removed ends.
+// 3, 5 and 6 wait until all workers are through. So a connection never meets a row that leads where its worker's plan has
+// nothing, nor an inbound that leads to a row that is gone: only what belongs to something removed ends.
 //
-// Sockets whose address is still wanted are kept. Those that are not are closed last: until a worker has applied the new
-// plan it still accepts from them, and a descriptor's number must not become another file under its feet.
-// Control thread only; one `apply` at a time (reload.ts sees to it).
+// A change of services alone, by the API, is 1, 2, 4, 6 and 7: workers read rows in place, no plan speaks of them.
+//
+// Control thread only; one change at a time: `exclusively`.
 
+import { setTimeout as sleep } from 'node:timers/promises';
 import { isDeepStrictEqual } from 'node:util';
-import type { Configuration, Inbound, IpWords } from '../config/configuration.ts';
+import type { Configuration, Inbound, IpWords, Service } from '../config/configuration.ts';
 import type { Plan } from '../layout/messages.ts';
+import type { ObjectName } from '../layout/name-book.ts';
 import type { Tables } from '../layout/tables.ts';
 import type { SocketAddress } from '../sys/socket-address.ts';
 import type { Sys } from '../sys/sys.ts';
-import { EADDRINUSE } from '../sys/constants.ts';
+import { NOTHING_RECONCILED } from './contradiction.ts';
+import type { Contradiction, Reconcile, Reconciled } from './contradiction.ts';
 import { requireDescriptors, setBudget } from './descriptor-budget.ts';
 import type { DescriptorBudget } from './descriptor-budget.ts';
 import { createIdentities } from './identities.ts';
-import type { Identities, IdentityChanges } from './identities.ts';
-import { closeListener, listenerKey, listenRefusal, openListener } from './listeners.ts';
+import type { Identities, IdentityChanges, PreparedChange } from './identities.ts';
+import { createEdgeSockets } from './edge-sockets.ts';
 import type { Listener } from './listeners.ts';
 import { createPlanner, plannedInbounds } from './plan.ts';
 import type { PlanLookups, TagChanges } from './plan.ts';
+import { createQuiescence } from './quiescence.ts';
+import { createServiceRegistry } from './services.ts';
+import type { ServiceRegistry, ServicesPlan } from './services.ts';
+import { createSourcesArena } from './sources-arena.ts';
 import { createTargets } from './targets.ts';
 import { SluiceError } from './errors.ts';
+
+/** How long a change waits for workers that still turn: then it goes without the room that the last one left. */
+const QUIET_WAIT_MS = 20;
 
 export interface Changes {
   readonly inbounds: TagChanges;
   readonly outbounds: TagChanges;
   readonly identities: IdentityChanges;
+  readonly reconciled: Reconciled;
+}
+
+/** What a change of services alone did. */
+export interface ServicesApplied {
+  readonly identities: IdentityChanges;
+  readonly reconciled: Reconciled;
 }
 
 export interface OpenInbound {
@@ -54,6 +72,15 @@ export interface OwnEndpoint {
 export interface Edge {
   /** @throws SluiceError listen_failed or table_full: nothing has changed then; plan_not_applied: it has, but see there */
   apply(configuration: Configuration): Promise<Changes>;
+  /** Runs one change after the other: whatever is looked at in `job` is so until it is over. Rejects as `job` does. */
+  exclusively<T>(job: () => Promise<T>): Promise<T>;
+  /**
+   * Puts a plan of the registry in force. Within `exclusively`.
+   * @param keep stores it: nothing has changed where that fails
+   * @param inForce is called as soon as rows, users and names are
+   * @throws SluiceError table_full, or what `keep` does: nothing has changed; reconcile_late: it has
+   */
+  applyServices(plan: ServicesPlan, keep: () => Promise<void>, inForce: () => void): Promise<ServicesApplied>;
   /** From now on, and until the end, no client may choose it as a target. Resolves when all workers know. */
   addOwnListener(endpoint: OwnEndpoint): Promise<void>;
   /** The plan in force for one worker. */
@@ -62,6 +89,7 @@ export interface Edge {
   readonly configuration: Configuration;
   readonly budget: DescriptorBudget;
   readonly identities: Identities;
+  readonly services: ServiceRegistry;
   inbounds(): readonly OpenInbound[];
   /** Workers no longer accept from them. */
   closeListeners(): void;
@@ -74,25 +102,39 @@ export interface EdgeInit {
   readonly descriptorLimit: number;
   /** Hands the plan of this version to all workers; resolves when they have applied it. */
   readonly distribute: (version: number) => Promise<void>;
+  /** Ends the connections that a change has made contradictory. Without it nobody is there who could have any. */
+  readonly reconcile?: Reconcile;
+  /** Hears which names indexes were given, before connections can have them. */
+  readonly names?: (names: readonly ObjectName[]) => void;
 }
 
 export function createEdge(init: EdgeInit): Edge {
   const { sys, tables, address } = init;
   const workers = tables.shared.limits.workers;
-  const planner = createPlanner();
-  const targets = createTargets(tables.targets, tables.shared.limits.targets);
-  const identities = createIdentities(tables, targets);
+  let newNames: ObjectName[] = [];
+  const named = (name: ObjectName) => void newNames.push(name);
+  const planner = createPlanner(named);
+  const targets = createTargets(tables.targets, tables.shared.limits.targets, named);
+  const quiescence = createQuiescence(tables);
+  const arena = createSourcesArena(tables.networks, quiescence);
+  const identities = createIdentities(tables, targets, arena, named);
+  const services = createServiceRegistry();
   let inForce: Configuration | undefined;
   let version = 0;
   let budget = setBudget(tables, init.descriptorLimit, 0);
-  /** By tag, as the configuration in force has them; and sockets that wait for workers to let go of them. */
-  let listeners = new Map<string, Listener>();
-  let unwanted: Listener[] = [];
+  const sockets = createEdgeSockets(sys, address, workers);
+  /** Published, and perhaps not reconciled by all workers yet. */
+  let contradictions: Contradiction[] = [];
+  /** A plan was handed out that not all workers have applied. */
+  let isPlanPending = false;
+  /** What changes of services alone have retired waits for this. */
+  let quiet: Promise<void> | undefined;
+  let lastChange: Promise<unknown> = Promise.resolve();
   /** Not the inbounds'. A changed `admin.listen` waits for a restart, so a reload changes nothing here. */
   const furtherListeners: OwnEndpoint[] = [];
 
   const lookups: PlanLookups = {
-    listener: (tag) => listeners.get(tag) as Listener,
+    listener: (tag) => sockets.listener(tag) as Listener,
     serviceRow: (name) => identities.serviceRow(name),
     targetIndex: (target) => targets.indexOf(target),
     furtherListeners,
@@ -110,36 +152,117 @@ export function createEdge(init: EdgeInit): Edge {
     }
   }
 
-  /** @throws SluiceError listen_failed, after closing what it opened */
-  function openWanted(configuration: Configuration) {
-    const open = [...new Set([...listeners.values(), ...unwanted])];
-    const ownPorts = new Set(open.map((listener) => listener.port));
-    const wanted = new Map<string, Listener>();
-    const opened: Listener[] = [];
-    try {
-      for (const inbound of plannedInbounds(configuration)) {
-        const key = listenerKey(inbound.listen, inbound.tag);
-        if ([...wanted.values()].some((listener) => listener.key === key)) {
-          throw listenRefusal(inbound.tag, inbound.listen.text, -EADDRINUSE);
-        }
-        let listener = open.find((one) => one.key === key);
-        if (listener === undefined) {
-          listener = openListener(sys, address, inbound, workers, ownPorts);
-          opened.push(listener);
-        }
-        wanted.set(inbound.tag, listener);
-      }
-    } catch (error) {
-      for (const listener of opened) closeListener(sys, listener);
-      throw error;
-    }
-    const kept = new Set(wanted.values());
-    return { wanted, unwanted: open.filter((listener) => !kept.has(listener)) };
+  function adjustBudget(): void {
+    budget = setBudget(tables, init.descriptorLimit, sockets.descriptors);
   }
 
-  function adjustBudget(): void {
-    const fds = [...listeners.values(), ...unwanted].reduce((sum, listener) => sum + listener.fds.length, 0);
-    budget = setBudget(tables, init.descriptorLimit, fds);
+  function exclusively<T>(job: () => Promise<T>): Promise<T> {
+    const result = lastChange.then(job, job);
+    lastChange = result.catch(() => {});
+    return result;
+  }
+
+  function tellNames(): void {
+    if (newNames.length > 0) init.names?.(newNames);
+    newNames = [];
+  }
+
+  /** -1: `final` decides. */
+  function indexOfOutbound(tag: string | undefined): number {
+    return tag === undefined ? -1 : planner.outboundIndex(tag);
+  }
+
+  async function reconcile(): Promise<Reconciled> {
+    if (contradictions.length === 0 || init.reconcile === undefined) return NOTHING_RECONCILED;
+    const reconciled = await init.reconcile(contradictions);
+    // Where a worker was late they are reconciled with the next change, and nothing is used again until then.
+    contradictions = [];
+    return reconciled;
+  }
+
+  function settle(): void {
+    quiet = undefined;
+    if (isPlanPending) return;
+    planner.settle();
+    identities.settle();
+    targets.settle();
+  }
+
+  /** Before a change: frees what the one before retired, if no worker can be reading it; else it waits for the next one. */
+  async function settleEarlier(): Promise<void> {
+    if (quiet === undefined) return;
+    const late = sleep(QUIET_WAIT_MS, 'late', { ref: false });
+    if ((await Promise.race([quiet, late])) !== 'late') settle();
+  }
+
+  /** Takes what the configuration needs. @throws SluiceError: nothing is taken then */
+  function prepare(configuration: Configuration) {
+    planner.check(configuration);
+    const plan = services.planFile(configuration, identities);
+    const prepared = identities.prepare(plan.change);
+    try {
+      requireTargets(plannedInbounds(configuration));
+      requireDescriptors(tables, init.descriptorLimit, plannedInbounds(configuration).length * workers);
+      return { plan, prepared, opened: sockets.open(configuration) };
+    } catch (error) {
+      identities.abandon(prepared);
+      throw error;
+    }
+  }
+
+  function requireTargets(inbounds: readonly Inbound[]): void {
+    const missing = inbounds.flatMap(({ target }) =>
+      target === undefined || targets.has(target) ? [] : target.text,
+    );
+    const wanted = new Set(missing).size;
+    if (wanted <= targets.room) return;
+    const facts = { table: 'targets', wanted, room: targets.room };
+    throw new SluiceError('table_full', `${wanted} new targets do not fit`, facts);
+  }
+
+  async function applyNow(configuration: Configuration): Promise<Changes> {
+    await settleEarlier();
+    const { plan, prepared, opened } = prepare(configuration);
+    const before = inForce === undefined ? [] : plannedInbounds(inForce);
+    const outbounds = planner.assignOutbounds(configuration);
+    for (const { target } of plannedInbounds(configuration)) targets.hold(target);
+    const finalMovesTo = planner.outboundIndex(configuration.final);
+    const isFinalMoving = planner.final !== finalMovesTo;
+    const outboundOf = ({ outbound }: Service) =>
+      outbound === undefined && isFinalMoving ? finalMovesTo : indexOfOutbound(outbound);
+    identities.enter(prepared, outboundOf);
+    const inbounds = planner.assignInbounds(configuration);
+    tellNames();
+    sockets.take(opened);
+    if (inForce === undefined) furtherListeners.push(...adminEndpoints(configuration));
+    inForce = configuration;
+    adjustBudget();
+    // A worker that does not answer takes no connections either; when it does, both plans lie in its mailbox.
+    await handOut();
+
+    const identityChanges = commit(plan, prepared, outboundOf);
+    if (isFinalMoving) identities.moveFinal(finalMovesTo);
+    for (const { target } of before) targets.release(target);
+    contradictions.push(...planner.leaving());
+    planner.complete(configuration);
+    isPlanPending = true;
+    // Where a worker did not apply it, what it may still use stays: the next change that all apply frees it.
+    const failure = await handOut();
+    if (failure !== undefined) throw failure;
+    isPlanPending = false;
+    const reconciled = await reconcile();
+    sockets.closeUnwanted();
+    settle();
+    adjustBudget();
+    return { inbounds, outbounds, identities: identityChanges, reconciled };
+  }
+
+  function commit(plan: ServicesPlan, prepared: PreparedChange, outboundOf: (service: Service) => number) {
+    const committed = identities.commit(prepared, outboundOf);
+    tellNames();
+    plan.commit();
+    contradictions.push(...committed.contradictions);
+    return committed.changes;
   }
 
   return {
@@ -155,51 +278,30 @@ export function createEdge(init: EdgeInit): Edge {
     },
     identities,
 
-    async apply(configuration) {
-      planner.check(configuration);
-      identities.check(configuration);
-      const wantedTargets = [...configuration.services, ...plannedInbounds(configuration)].flatMap(
-        ({ target }) => target ?? [],
-      );
-      const newTargets = new Set(
-        wantedTargets.filter((target) => !targets.has(target)).map((target) => target.text),
-      );
-      if (newTargets.size > targets.room) {
-        throw new SluiceError('table_full', `${newTargets.size} new targets do not fit`, {
-          table: 'targets',
-          wanted: newTargets.size,
-          room: targets.room,
-        });
+    services,
+    exclusively,
+    apply: (configuration) => exclusively(() => applyNow(configuration)),
+
+    async applyServices(plan, keep, inForce) {
+      await settleEarlier();
+      const prepared = identities.prepare(plan.change);
+      try {
+        await keep();
+      } catch (error) {
+        identities.abandon(prepared);
+        throw error;
       }
-      requireDescriptors(tables, init.descriptorLimit, plannedInbounds(configuration).length * workers);
-      const sockets = openWanted(configuration);
-
-      const outbounds = planner.assignOutbounds(configuration);
-      const outboundIndex = (tag: string) => planner.outboundIndex(tag);
-      targets.add(wantedTargets);
-      identities.addServices(configuration, outboundIndex);
-      const inbounds = planner.assignInbounds(configuration);
-      listeners = sockets.wanted;
-      unwanted = sockets.unwanted;
-      if (inForce === undefined) furtherListeners.push(...adminEndpoints(configuration));
-      inForce = configuration;
-      adjustBudget();
-      // A worker that does not answer takes no connections either; when it does, both plans lie in its mailbox.
-      await handOut();
-
-      const identityChanges = identities.apply(configuration, outboundIndex);
-      targets.keepOnly(wantedTargets);
-      planner.complete(configuration);
-      // Where a worker did not apply it, what it may still use stays: the next change that all apply frees it.
-      const failure = await handOut();
-      if (failure !== undefined) throw failure;
-      for (const listener of unwanted) closeListener(sys, listener);
-      unwanted = [];
-      planner.settle();
-      identities.settle();
-      targets.settle();
-      adjustBudget();
-      return { inbounds, outbounds, identities: identityChanges };
+      const outboundOf = (service: Service) => indexOfOutbound(service.outbound);
+      identities.enter(prepared, outboundOf);
+      tellNames();
+      const changes = commit(plan, prepared, outboundOf);
+      inForce();
+      const isWalked = contradictions.length > 0 && init.reconcile !== undefined;
+      const reconciled = await reconcile();
+      // Whoever has walked lists has begun a turn since.
+      if (isWalked) settle();
+      else quiet = quiescence.whenQuiescent();
+      return { identities: changes, reconciled };
     },
 
     async addOwnListener(endpoint) {
@@ -215,15 +317,11 @@ export function createEdge(init: EdgeInit): Edge {
       inForce === undefined
         ? []
         : plannedInbounds(inForce).flatMap(({ tag, type }) => {
-            const listener = listeners.get(tag);
+            const listener = sockets.listener(tag);
             return listener === undefined ? [] : [{ tag, type, listen: listener.text }];
           }),
 
-    closeListeners() {
-      for (const listener of [...listeners.values(), ...unwanted]) closeListener(sys, listener);
-      listeners = new Map();
-      unwanted = [];
-    },
+    closeListeners: () => sockets.closeAll(),
   };
 }
 

@@ -9,9 +9,12 @@ import {
   USER_NAME_KEY,
   WILDCARD_NAME_KEY,
 } from '../layout/name-hash.ts';
+import { LIST_SERVICE, LIST_USER } from '../layout/lists.ts';
 import { CREDENTIAL_HASHED, CREDENTIAL_PLAIN, SERVICE_ENABLED, TARGET_NAME } from '../layout/service.ts';
 import { attachTables, createTables } from '../layout/tables.ts';
 import { createIdentities } from './identities.ts';
+import { createQuiescence } from './quiescence.ts';
+import { createSourcesArena } from './sources-arena.ts';
 import { createTargets } from './targets.ts';
 
 const HASH = '$scrypt$ln=4,r=8,p=1$AAAAAAAAAAAAAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA';
@@ -40,24 +43,26 @@ function setUp() {
     isIndexed: true,
   };
   const tables = attachTables(createTables(limits, key));
+  const quiescence = createQuiescence(tables);
   const targets = createTargets(tables.targets, limits.targets);
-  const identities = createIdentities(tables, targets);
-  const apply = (services: string) => {
-    const configuration = configured(services);
-    identities.check(configuration);
-    const wanted = configuration.services.flatMap(({ target }) => target ?? []);
-    targets.add(wanted);
-    identities.addServices(configuration, () => 7);
-    const changes = identities.apply(configuration, () => 7);
-    targets.keepOnly(wanted);
-    return changes;
+  const identities = createIdentities(tables, targets, createSourcesArena(tables.networks, quiescence));
+  const prepare = (text: string) => {
+    const put = configured(text).services.filter(({ implicit }) => !implicit);
+    const wanted = new Set(put.map(({ name }) => name));
+    const remove = [...identities.services.all()].filter((name) => !wanted.has(name));
+    return identities.prepare({ put, remove });
+  };
+  const apply = (text: string) => {
+    const prepared = prepare(text);
+    identities.enter(prepared, () => 7);
+    return identities.commit(prepared, () => 7);
   };
   const settle = () => {
     identities.settle();
     targets.settle();
   };
   const user = (name: string) => tables.userNames.get(hashText(keys, USER_NAME_KEY, name), 0);
-  return { tables, identities, targets, apply, settle, user };
+  return { tables, identities, targets, prepare, apply, settle, user };
 }
 
 describe('identities', () => {
@@ -104,7 +109,7 @@ describe('identities', () => {
       tables.credentials.generation(before[1]),
     ];
     const was = generations();
-    const changes = apply(
+    const { changes, contradictions } = apply(
       `[{ name: a, enabled: false, users: [{ username: u, password: p }] }, { name: c }]`,
     );
     expect([identities.serviceRow('a'), user('u')]).toEqual(before);
@@ -118,6 +123,10 @@ describe('identities', () => {
       usersChanged: 0,
       usersRemoved: 0,
     });
+    expect(contradictions).toEqual([
+      { list: LIST_SERVICE, key: before[0] },
+      { list: LIST_SERVICE, key: 1 },
+    ]);
   });
 
   it('gives a changed password another credential, and keeps the old index away until settled', () => {
@@ -136,14 +145,55 @@ describe('identities', () => {
     expect(tables.credentials.generation(first)).toBe(3);
   });
 
-  it('moves a user to another service without touching the credential', () => {
+  it('gives a user that moves to another service another credential, under the same name', () => {
     const { tables, identities, apply, user } = setUp();
     apply(`[{ name: a, users: [{ username: u, password: p }] }, { name: b }]`);
     const credential = user('u');
-    apply(`[{ name: a }, { name: b, users: [{ username: u, password: p }] }]`);
-    expect(user('u')).toBe(credential);
-    expect(tables.credentials.generation(credential)).toBe(1);
-    expect(tables.credentials.service(credential)).toBe(identities.serviceRow('b'));
+    const { changes, contradictions } = apply(
+      `[{ name: a }, { name: b, users: [{ username: u, password: p }] }]`,
+    );
+    expect(user('u')).not.toBe(credential);
+    expect(tables.credentials.generation(credential)).toBe(2);
+    expect(tables.credentials.service(user('u'))).toBe(identities.serviceRow('b'));
+    expect(contradictions).toEqual([{ list: LIST_USER, key: credential }]);
+    expect(changes).toMatchObject({ usersAdded: 0, usersChanged: 1, usersRemoved: 0 });
+    expect(identities.holderOfUser('u')).toBe('b');
+  });
+
+  it('says which connections a change may have made contradictory, and of no others', () => {
+    const { identities, apply, settle } = setUp();
+    apply(`[{ name: a, sources: [10.0.0.0/8] }, { name: b }]`);
+    settle();
+    const row = identities.serviceRow('a');
+    const after = (services: string) => apply(services).contradictions;
+    expect(after(`[{ name: a, sources: [10.0.0.0/8] }, { name: b, outbound: direct }]`)).toEqual([]);
+    expect(after(`[{ name: a, sources: [10.0.0.0/9] }, { name: b }]`)).toEqual([
+      { list: LIST_SERVICE, key: row },
+    ]);
+    expect(after(`[{ name: a }, { name: b }]`)).toEqual([]);
+    expect(after(`[{ name: a, enabled: false }, { name: b }]`)).toEqual([{ list: LIST_SERVICE, key: row }]);
+    expect(after(`[{ name: a }, { name: b }]`)).toEqual([]);
+  });
+
+  it('writes which sources may use a service, and what tells its clients apart', () => {
+    const { tables, identities, apply } = setUp();
+    apply(`[{ name: a, sources: [10.0.0.0/8] }, { name: b, devices: { limit: 1, ipv6_prefix: 56 } }]`);
+    const [a, b] = ['a', 'b'].map((name) => identities.serviceRow(name)) as [number, number];
+    expect(tables.networks[tables.services.sources(a)]).toBe(1);
+    expect(tables.services.sources(b)).toBe(0);
+    expect([a, b].map((row) => tables.services.prefixBits6(row))).toEqual([0, 56]);
+    expect([a, b].map((row) => tables.services.prefixBits4(row))).toEqual([0, 0]);
+  });
+
+  it('lets what did not come about leave nothing behind', () => {
+    const { tables, targets, identities, prepare, apply } = setUp();
+    apply('[{ name: a }]');
+    const generation = tables.services.generation(0);
+    identities.abandon(prepare(`[{ name: a, enabled: false }, { name: b, target: '10.0.0.1:1' }]`));
+    expect(tables.services.flags(0)).toBe(SERVICE_ENABLED);
+    expect(tables.services.generation(0)).toBe(generation);
+    expect(targets.room).toBe(4);
+    expect(identities.services.find('b')).toBeUndefined();
   });
 
   it('says whether there are hashed passwords, and has a decoy of their cost while there are', () => {
@@ -186,11 +236,10 @@ describe('identities', () => {
   });
 
   it('refuses what does not fit before it writes anything', () => {
-    const { tables, identities, apply } = setUp();
+    const { tables, prepare, apply } = setUp();
     apply('[{ name: a }, { name: b }]');
-    const many = configured('[{ name: c }, { name: d }, { name: e }, { name: f }, { name: g }]');
-    expect(() => identities.check(many)).toThrow(
-      expect.objectContaining({ code: 'table_full', facts: { table: 'services', wanted: 5, room: 1 } }),
+    expect(() => prepare('[{ name: c }, { name: d }, { name: e }, { name: f }, { name: g }]')).toThrow(
+      expect.objectContaining({ code: 'table_full', facts: { table: 'services', wanted: 5, room: 2 } }),
     );
     expect(tables.services.generation(3)).toBe(0);
   });

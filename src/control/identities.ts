@@ -1,34 +1,45 @@
-// From the services of a configuration to the shared tables: rows (what a service may do), credentials and server names
-// (who leads to which row). A configuration that is applied again writes only what differs, at the price of that:
+// From services as configured to the shared tables: rows (what a service may do), credentials and server names (who leads to
+// which row). A change names the services that it puts and those that it removes, and costs what these cost: nothing here
+// looks at the others.
 //
-//   same service name             → same row and generation; its policy words are written in place
-//   same user name and password   → same credential and generation, also where it moves to another service
-//   changed password              → another credential; the connections of the old one end as those of a removed one
+//   same service name                      → same row and generation; its policy words are written in place
+//   same user name, password and service   → same credential and generation
+//   changed password, or another service   → another credential; the connections of the old one are to end
 //
-// Order of writes. New services first, by themselves, where nothing leads to them: `addServices`; the rest when workers have
-// the plan that may name them: `apply`. Of each record: new: fill, make the generation odd, then enter the name that leads there. Gone: take the name out,
-// then make the generation even. Indexes of what has gone are not used again before `settle` (index-pool.ts).
-// Control thread only: it is the tables' single writer.
+//   prepare ──► enter ──► commit ──► (reconciled) ──► settle
+//      └─────► abandon
+//
+// Order of writes. Whatever may be refused for want of room is taken in `prepare`, before anything leads there. New rows come
+// first, by themselves: `enter`; the rest when workers have the plan that may name them: `commit`. Of each record: new: fill,
+// make the generation odd, then enter the name that leads there. Gone: take the name out, then make the generation even.
+// Indexes of what has gone are not used again before `settle` (index-pool.ts): by then no worker follows them, and no
+// connection stands in their lists.
+// Control thread only: it is the tables' single writer. One change at a time (edge.ts sees to it).
 
-import type { Configuration, Service, User } from '../config/configuration.ts';
-import {
-  deriveNameKeys,
-  hashText,
-  PASSWORD_KEY,
-  SERVER_NAME_KEY,
-  USER_NAME_KEY,
-  WILDCARD_NAME_KEY,
-} from '../layout/name-hash.ts';
-import { CREDENTIAL_HASHED, CREDENTIAL_PLAIN, SERVICE_ENABLED } from '../layout/service.ts';
+import { isDeepStrictEqual } from 'node:util';
+import type { Service } from '../config/configuration.ts';
+import { LIST_SERVICE, LIST_USER } from '../layout/lists.ts';
+import type { ObjectName } from '../layout/name-book.ts';
+import { deriveNameKeys } from '../layout/name-hash.ts';
+import { SERVICE_ENABLED } from '../layout/service.ts';
 import type { Tables } from '../layout/tables.ts';
-import { parseScryptHash, SCRYPT_PREFIX } from '../policy/scrypt-hash.ts';
 import type { ScryptHash } from '../policy/scrypt-hash.ts';
-import { createDecoys } from './decoys.ts';
+import type { Contradiction } from './contradiction.ts';
+import type { Names } from './directory.ts';
 import { SluiceError } from './errors.ts';
+import { createIdentityServerNames } from './identities-server-names.ts';
+import { createIdentityUsers } from './identities-users.ts';
 import { createIndexPool } from './index-pool.ts';
+import type { SourcesArena } from './sources-arena.ts';
 import type { Targets } from './targets.ts';
 
-/** Names of what one `apply` changed, for the log and for whoever asked. */
+/** Services to be there as given, and names of services to be there no longer. No name stands in both. */
+export interface ServicesChange {
+  readonly put: readonly Service[];
+  readonly remove: readonly string[];
+}
+
+/** Names of what one change did, for the log and for whoever asked. */
 export interface IdentityChanges {
   readonly servicesAdded: readonly string[];
   readonly servicesChanged: readonly string[];
@@ -40,19 +51,43 @@ export interface IdentityChanges {
   readonly serverNamesRemoved: number;
 }
 
+/** A change for which there is room. To be committed, or abandoned. */
+export interface PreparedChange {
+  readonly change: ServicesChange;
+  /** By place in `put`: where the block of its source networks begins. */
+  readonly sources: readonly number[];
+}
+
+export interface Committed {
+  readonly changes: IdentityChanges;
+  /** Lists in which connections may stand that the change no longer allows. */
+  readonly contradictions: readonly Contradiction[];
+}
+
+/** The outbound's index in the row of a service; -1: `final` decides. */
+export type OutboundOf = (service: Service) => number;
+
 export interface Identities {
   readonly servicesCount: number;
-  /** @throws SluiceError table_full where the configuration does not fit; nothing is written */
-  check(configuration: Configuration): void;
-  /** Writes the rows of services that are new. `check` was asked, targets exist. Nothing leads to them before `apply`. */
-  addServices(configuration: Configuration, outboundIndex: (tag: string) => number): void;
+  /** By name; the objects are rows. */
+  readonly services: Names;
+  readonly users: Names;
+  /** The service that a user name, or a server name, belongs to. */
+  holderOfUser(username: string): string | undefined;
+  holderOfServerName(serverName: string): string | undefined;
+  /** @throws SluiceError table_full where it does not fit; nothing is taken then */
+  prepare(change: ServicesChange): PreparedChange;
+  abandon(prepared: PreparedChange): void;
+  /** Writes the rows of services that are new. Nothing leads to them before `commit`. */
+  enter(prepared: PreparedChange, outboundOf: OutboundOf): void;
+  /** Writes the rest: the change is in force when it returns. */
+  commit(prepared: PreparedChange, outboundOf: OutboundOf): Committed;
   /**
-   * Writes the rest of the difference. Where `final` is to decide, its index is in the row until `settle`: only then do all
-   * workers know which one that is.
-   * @param outboundIndex of a tag that exists
+   * `final` becomes another outbound: until `settle`, when all workers know, its index stands in all rows where it decides.
+   * At the price of all services.
    */
-  apply(configuration: Configuration, outboundIndex: (tag: string) => number): IdentityChanges;
-  /** The row of a service. @throws RangeError for one that was not applied */
+  moveFinal(outbound: number): void;
+  /** The row of a service. @throws RangeError for one that was not entered */
   serviceRow(name: string): number;
   /** What a hashed credential is verified against; undefined for plain ones and for those that have gone. */
   hashOf(credential: number): ScryptHash | undefined;
@@ -61,228 +96,216 @@ export interface Identities {
    * @param choice where credentials differ in cost: the same one answers the same, while the configuration does
    */
   decoyOf(choice: number): ScryptHash | undefined;
-  /** All workers have applied the plan. */
+  /** All workers have applied the plan, and no connection belongs to what has gone. */
   settle(): void;
 }
 
-interface ServiceEntry {
+interface Entry {
   readonly row: number;
   readonly definition: Service;
+  readonly sources: number;
 }
 
-interface CredentialEntry {
-  readonly index: number;
-  readonly password: string;
-  readonly service: string;
-}
-
-export function createIdentities(tables: Tables, targets: Targets): Identities {
-  const { services, credentials, userNames, serverNames } = tables;
+/** @param named hears of each row and credential that comes into force */
+export function createIdentities(
+  tables: Tables,
+  targets: Targets,
+  arena: SourcesArena,
+  named: (name: ObjectName) => void = () => {},
+): Identities {
+  const { services } = tables;
   const { limits } = tables.shared;
   const keys = deriveNameKeys(tables.shared.hashKey);
-  const rowPool = createIndexPool(limits.services);
-  const credentialPool = createIndexPool(limits.credentials);
-  const serviceEntries = new Map<string, ServiceEntry>();
-  const credentialEntries = new Map<string, CredentialEntry>();
-  const nameEntries = new Map<string, number>();
-  const hashes = new Map<number, ScryptHash>();
-  let servicesAdded: string[] = [];
-  const decoys = createDecoys();
+  const pool = createIndexPool(limits.services);
+  const entries = new Map<string, Entry>();
+  const nameByRow: (string | undefined)[] = [];
+  const users = createIdentityUsers(tables, keys, named);
+  const serverNames = createIdentityServerNames(tables, keys);
+  let entered: string[] = [];
+  let isFinalMoving = false;
 
   function serviceRow(name: string): number {
-    const entry = serviceEntries.get(name);
+    const entry = entries.get(name);
     if (entry === undefined) throw new RangeError(`no row of service ${name}`);
     return entry.row;
   }
 
   /** Policy words of a row, whether it is new or in use: each word stands for itself. */
-  function writePolicy(row: number, service: Service, outbound: number): void {
+  function writePolicy(row: number, service: Service, outbound: number, sources: number): void {
     services.setFlags(row, service.enabled ? SERVICE_ENABLED : 0);
     services.setOutbound(row, outbound);
     services.setTarget(row, targets.indexOf(service.target));
+    services.setSources(row, sources);
+    services.setPrefixBits4(row, 0);
+    services.setPrefixBits6(row, service.devices?.ipv6PrefixBits ?? 0);
   }
 
-  function addCredential(user: User, service: string): void {
-    const index = credentialPool.acquire();
-    const stored = user.password.startsWith(SCRYPT_PREFIX) ? parseScryptHash(user.password) : undefined;
-    if (typeof stored === 'string') throw new RangeError(`password of ${user.username}: ${stored}`);
-    const proof = hashText(keys, PASSWORD_KEY, user.password);
-    credentials.setService(index, serviceRow(service));
-    credentials.setKind(index, stored === undefined ? CREDENTIAL_PLAIN : CREDENTIAL_HASHED);
-    // Of a hashed one nothing is known yet; the first success will write the proof (verifier.ts).
-    for (let k = 0; k < 4; k++)
-      credentials.setProof(index, k, stored === undefined ? (proof[k] as number) : 0);
-    credentials.setProven(index, stored === undefined ? 1 : 0);
-    if (stored !== undefined) {
-      hashes.set(index, stored);
-      decoys.add(stored);
-      tables.machine.addHashedCredentials(0, 1);
+  function requireRoomFor({ put }: ServicesChange): void {
+    const needed = users.needs(put);
+    const names = serverNames.needs(put);
+    const newTargets = new Set<string>();
+    let rows = 0;
+    for (const service of put) {
+      if (!entries.has(service.name)) rows++;
+      if (service.target !== undefined && !targets.has(service.target)) newTargets.add(service.target.text);
     }
-    credentials.addGeneration(index, 1);
-    userNames.set(hashText(keys, USER_NAME_KEY, user.username), 0, index);
-    credentialEntries.set(user.username, { index, password: user.password, service });
+    requireRoom('services', rows, pool.room);
+    requireRoom('credentials', needed.credentials, users.room);
+    // New ones are entered before old ones leave.
+    requireRoom('user names', needed.names, limits.credentials - users.count);
+    requireRoom('server names', names, limits.serverNames - serverNames.count);
+    requireRoom('targets', newTargets.size, targets.room);
   }
 
-  /** The user name is left for the caller, who may be about to enter it again for another credential. */
-  function retireCredential(entry: CredentialEntry): void {
-    credentials.addGeneration(entry.index, 1);
-    credentials.setProven(entry.index, 0);
-    const stored = hashes.get(entry.index);
-    if (stored !== undefined) {
-      hashes.delete(entry.index);
-      decoys.remove(stored);
-      tables.machine.addHashedCredentials(0, -1);
-    }
-    credentialPool.release(entry.index);
-  }
-
-  function applyUsers(configuration: Configuration) {
-    let usersAdded = 0;
-    let usersChanged = 0;
-    let usersRemoved = 0;
-    const wanted = new Set<string>();
-    for (const service of configuration.services) {
-      for (const user of service.users) {
-        wanted.add(user.username);
-        const entry = credentialEntries.get(user.username);
-        if (entry === undefined) {
-          addCredential(user, service.name);
-          usersAdded++;
-        } else if (entry.password !== user.password) {
-          retireCredential(entry);
-          addCredential(user, service.name);
-          usersChanged++;
-        } else if (entry.service !== service.name) {
-          credentials.setService(entry.index, serviceRow(service.name));
-          credentialEntries.set(user.username, { ...entry, service: service.name });
-          usersChanged++;
-        }
-      }
-    }
-    for (const [username, entry] of credentialEntries) {
-      if (wanted.has(username)) continue;
-      userNames.delete(hashText(keys, USER_NAME_KEY, username), 0);
-      retireCredential(entry);
-      credentialEntries.delete(username);
-      usersRemoved++;
-    }
-    return { usersAdded, usersChanged, usersRemoved };
-  }
-
-  function nameKey(serverName: string): Int32Array {
-    return serverName.startsWith('*.')
-      ? hashText(keys, WILDCARD_NAME_KEY, serverName.slice(2))
-      : hashText(keys, SERVER_NAME_KEY, serverName);
-  }
-
-  function applyServerNames(configuration: Configuration) {
-    let serverNamesAdded = 0;
-    let serverNamesRemoved = 0;
-    const wanted = new Set<string>();
-    for (const service of configuration.services) {
-      const row = serviceRow(service.name);
-      for (const serverName of service.serverNames) {
-        wanted.add(serverName);
-        if (nameEntries.get(serverName) === row) continue;
-        if (!nameEntries.has(serverName)) serverNamesAdded++;
-        serverNames.set(nameKey(serverName), 0, row);
-        nameEntries.set(serverName, row);
-      }
-    }
-    for (const serverName of nameEntries.keys()) {
-      if (wanted.has(serverName)) continue;
-      serverNames.delete(nameKey(serverName), 0);
-      nameEntries.delete(serverName);
-      serverNamesRemoved++;
-    }
-    return { serverNamesAdded, serverNamesRemoved };
+  /** @returns whether connections that stand may be allowed no longer */
+  function rewrite(service: Service, entry: Entry, outbound: number, sources: number): boolean {
+    writePolicy(entry.row, service, outbound, sources);
+    entries.set(service.name, { row: entry.row, definition: service, sources });
+    targets.release(entry.definition.target);
+    arena.release(entry.sources);
+    const isNarrowed = sources !== 0 && sources !== entry.sources;
+    return isNarrowed || (entry.definition.enabled && !service.enabled);
   }
 
   return {
     get servicesCount() {
-      return serviceEntries.size;
+      return entries.size;
     },
+    services: {
+      find(name) {
+        const row = entries.get(name)?.row;
+        return row === undefined ? undefined : { index: row, generation: services.generation(row) };
+      },
+      nameOf: (row, generation) =>
+        row >= 0 && services.generation(row) === generation ? nameByRow[row] : undefined,
+      all: () => entries.keys(),
+    },
+    users: users.names,
+    holderOfUser: users.holderOf,
+    holderOfServerName: serverNames.holderOf,
     serviceRow,
-    hashOf: (credential) => hashes.get(credential),
-    decoyOf: decoys.choose,
+    hashOf: users.hashOf,
+    decoyOf: users.decoyOf,
 
-    check(configuration) {
-      let rows = 0;
-      let users = 0;
-      let names = 0;
-      let namesNew = 0;
-      for (const service of configuration.services) {
-        if (!serviceEntries.has(service.name)) rows++;
-        for (const user of service.users) {
-          if (credentialEntries.get(user.username)?.password !== user.password) users++;
-        }
-        names += service.serverNames.length;
-        namesNew += service.serverNames.filter((name) => !nameEntries.has(name)).length;
+    prepare(change) {
+      requireRoomFor(change);
+      const sources: number[] = [];
+      try {
+        for (const service of change.put) sources.push(arena.hold(service.sources));
+      } catch (error) {
+        for (const start of sources) arena.release(start);
+        throw error;
       }
-      requireRoom('services', rows, rowPool.room);
-      requireRoom('credentials', users, credentialPool.room);
-      // New users are entered before the names of old ones leave.
-      requireRoom('user names', credentialEntries.size + users, limits.credentials);
-      requireRoom('server names', Math.max(names, nameEntries.size + namesNew), limits.serverNames);
+      for (const service of change.put) targets.hold(service.target);
+      return { change, sources };
     },
 
-    addServices(configuration, outboundIndex) {
-      for (const service of configuration.services) {
-        if (serviceEntries.has(service.name)) continue;
-        const row = rowPool.acquire();
-        writePolicy(row, service, outboundIndex(service.outbound ?? configuration.final));
+    abandon({ change, sources }) {
+      for (const start of sources) arena.release(start);
+      for (const service of change.put) targets.release(service.target);
+      targets.settle();
+    },
+
+    enter({ change, sources }, outboundOf) {
+      for (const [place, service] of change.put.entries()) {
+        if (entries.has(service.name)) continue;
+        const row = pool.acquire();
+        const start = sources[place] as number;
+        writePolicy(row, service, outboundOf(service), start);
         services.addGeneration(row, 1);
-        serviceEntries.set(service.name, { row, definition: service });
-        servicesAdded.push(service.name);
+        named({ kind: 'service', index: row, generation: services.generation(row), name: service.name });
+        // Held once more, as `commit` will take this entry for one that was there before.
+        arena.hold(service.sources);
+        targets.hold(service.target);
+        entries.set(service.name, { row, definition: service, sources: start });
+        nameByRow[row] = service.name;
+        entered.push(service.name);
       }
     },
 
-    apply(configuration, outboundIndex) {
+    commit({ change, sources }, outboundOf) {
+      const contradictions: Contradiction[] = [];
       const servicesChanged: string[] = [];
-      const servicesRemoved: string[] = [];
-      const wanted = new Set(configuration.services.map((service) => service.name));
-      for (const service of configuration.services) {
-        const entry = serviceEntries.get(service.name);
-        if (entry === undefined) throw new RangeError(`service ${service.name} was not added`);
+      const userChanges = { added: 0, changed: 0, removed: 0, retired: [] as number[] };
+      const nameChanges = { added: 0, removed: 0 };
+      const before = new Map<string, Service>();
+      for (const [place, service] of change.put.entries()) {
+        const entry = entries.get(service.name);
+        if (entry === undefined) throw new RangeError(`service ${service.name} was not entered`);
+        before.set(service.name, entry.definition);
         if (policyDiffers(entry.definition, service)) servicesChanged.push(service.name);
-        writePolicy(entry.row, service, outboundIndex(service.outbound ?? configuration.final));
-        serviceEntries.set(service.name, { row: entry.row, definition: service });
+        if (rewrite(service, entry, outboundOf(service), sources[place] as number))
+          contradictions.push({ list: LIST_SERVICE, key: entry.row });
+        users.put(service, entry.row, userChanges);
+        serverNames.put(service, entry.row, nameChanges);
       }
-      const userChanges = applyUsers(configuration);
-      const nameChanges = applyServerNames(configuration);
-      for (const [name, entry] of serviceEntries) {
-        if (wanted.has(name)) continue;
+      // After all are there: what moved from one service to another is not to be missing in between.
+      for (const service of change.put) {
+        const was = before.get(service.name) as Service;
+        users.drop(was, service, userChanges);
+        serverNames.drop(was, service, nameChanges);
+      }
+      for (const name of change.remove) {
+        const entry = entries.get(name);
+        if (entry === undefined) continue;
+        users.drop(entry.definition, undefined, userChanges);
+        serverNames.drop(entry.definition, undefined, nameChanges);
         services.addGeneration(entry.row, 1);
-        serviceEntries.delete(name);
-        rowPool.release(entry.row);
-        servicesRemoved.push(name);
+        entries.delete(name);
+        nameByRow[entry.row] = undefined;
+        targets.release(entry.definition.target);
+        arena.release(entry.sources);
+        pool.release(entry.row);
+        contradictions.push({ list: LIST_SERVICE, key: entry.row });
       }
-      const added = servicesAdded;
-      servicesAdded = [];
-      return { servicesAdded: added, servicesChanged, servicesRemoved, ...userChanges, ...nameChanges };
+      for (const key of userChanges.retired) contradictions.push({ list: LIST_USER, key });
+      const servicesAdded = entered;
+      entered = [];
+      const changes = {
+        servicesAdded,
+        servicesChanged,
+        servicesRemoved: change.remove,
+        usersAdded: userChanges.added,
+        usersChanged: userChanges.changed,
+        usersRemoved: userChanges.removed,
+        serverNamesAdded: nameChanges.added,
+        serverNamesRemoved: nameChanges.removed,
+      };
+      return { changes, contradictions };
+    },
+
+    moveFinal(outbound) {
+      isFinalMoving = true;
+      for (const { row, definition } of entries.values()) {
+        if (definition.outbound === undefined) services.setOutbound(row, outbound);
+      }
     },
 
     settle() {
-      for (const { row, definition } of serviceEntries.values()) {
-        if (definition.outbound === undefined) services.setOutbound(row, -1);
+      if (isFinalMoving) {
+        for (const { row, definition } of entries.values()) {
+          if (definition.outbound === undefined) services.setOutbound(row, -1);
+        }
+        isFinalMoving = false;
       }
-      rowPool.settle();
-      credentialPool.settle();
+      pool.settle();
+      users.settle();
     },
   };
 }
 
 /** Whether an operator would say that the service's policy changed: all but who belongs to it. */
 function policyDiffers(before: Service, after: Service): boolean {
-  const policy = ({ users: _users, serverNames: _serverNames, ...rest }: Service) => JSON.stringify(rest);
-  return policy(before) !== policy(after);
+  if (before === after) return false;
+  const policy = ({ users: _users, serverNames: _serverNames, ...rest }: Service) => rest;
+  return !isDeepStrictEqual(policy(before), policy(after));
 }
 
 function requireRoom(table: string, wanted: number, room: number): void {
   if (wanted <= room) return;
   throw new SluiceError(
     'table_full',
-    `the configuration needs room for ${wanted} ${table} where there is room for ${room}; ` +
+    `the change needs room for ${wanted} ${table} where there is room for ${room}; ` +
       'the tables are sized when the daemon starts',
     { table, wanted, room },
   );

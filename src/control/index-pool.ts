@@ -30,10 +30,30 @@ export function createIndexPool(count: number): IndexPool {
       released.push(index);
     },
     settle() {
-      free.push(...released);
-      // Descending, so that `pop` answers the lowest: tables stay dense, and a run can be repeated.
-      free.sort((a, b) => b - a);
+      if (released.length === 0) return;
+      // Descending, so that `pop` answers the lowest: tables stay dense, and a run can be repeated. Few are put into their
+      // places, so that one change among many free indexes does not sort them all.
+      if (released.length > INSERTED_MAX) {
+        for (const index of released) free.push(index);
+        free.sort((a, b) => b - a);
+      } else {
+        for (const index of released) free.splice(placeOf(free, index), 0, index);
+      }
       released = [];
     },
   };
+}
+
+const INSERTED_MAX = 64;
+
+/** Where an index belongs in a descending list. */
+function placeOf(descending: readonly number[], index: number): number {
+  let low = 0;
+  let high = descending.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if ((descending[middle] as number) > index) low = middle + 1;
+    else high = middle;
+  }
+  return low;
 }

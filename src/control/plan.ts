@@ -31,8 +31,11 @@ import {
   PREFER_IPV6,
 } from '../layout/messages.ts';
 import type { InboundDefinition, OutboundDefinition, Plan } from '../layout/messages.ts';
+import { LIST_INBOUND, LIST_OUTBOUND } from '../layout/lists.ts';
+import type { ObjectName } from '../layout/name-book.ts';
 import { compileNetworks } from '../layout/network-set.ts';
 import { PLAN_OBJECTS_MAX } from '../layout/tables.ts';
+import type { Contradiction } from './contradiction.ts';
 import { SluiceError } from './errors.ts';
 import { createIndexPool } from './index-pool.ts';
 import type { IndexPool } from './index-pool.ts';
@@ -65,6 +68,10 @@ export interface Planner {
   /** Gives the outbounds their indexes: services refer to them. Those that are removed stay in the plan until `complete`. */
   assignOutbounds(configuration: Configuration): TagChanges;
   outboundIndex(tag: string): number;
+  /** Index of the outbound that decides where nothing else does; -1 before there is one. Another one with `complete`. */
+  readonly final: number;
+  /** The lists of what is removed, until `complete`. */
+  leaving(): Contradiction[];
   assignInbounds(configuration: Configuration): TagChanges;
   /** The plan for one worker: the same for all but for the listening descriptors. Both kinds are assigned. */
   planFor(worker: number, configuration: Configuration, version: number, lookups: PlanLookups): Plan;
@@ -73,9 +80,10 @@ export interface Planner {
   settle(): void;
 }
 
-export function createPlanner(): Planner {
-  const inboundTags = createTagIndex<Inbound>();
-  const outboundTags = createTagIndex<Outbound>();
+/** @param named hears of each object that is given an index */
+export function createPlanner(named: (name: ObjectName) => void = () => {}): Planner {
+  const inboundTags = createTagIndex<Inbound>((one) => named({ kind: 'inbound', ...one }));
+  const outboundTags = createTagIndex<Outbound>((one) => named({ kind: 'outbound', ...one }));
   /** Index of the outbound in force; -1 before there is one. */
   let final = -1;
 
@@ -90,6 +98,13 @@ export function createPlanner(): Planner {
       return changes;
     },
     outboundIndex: (tag) => outboundTags.entry(tag).index,
+    get final() {
+      return final;
+    },
+    leaving: () => [
+      ...inboundTags.leaving.map(({ index }) => ({ list: LIST_INBOUND, key: index })),
+      ...outboundTags.leaving.map(({ index }) => ({ list: LIST_OUTBOUND, key: index })),
+    ],
     assignInbounds: (configuration) => inboundTags.assign(plannedInbounds(configuration)),
     planFor(worker, configuration, version, lookups) {
       const { timeouts } = configuration;
@@ -137,7 +152,7 @@ interface TagEntry<T> {
 }
 
 /** Stable indexes for tagged objects. A generation belongs to an index and never repeats on it. */
-function createTagIndex<T extends Tagged>() {
+function createTagIndex<T extends Tagged>(named: (name: Omit<ObjectName, 'kind'>) => void) {
   const pool: IndexPool = createIndexPool(PLAN_OBJECTS_MAX);
   const entries = new Map<string, TagEntry<T>>();
   const generations = new Int32Array(PLAN_OBJECTS_MAX);
@@ -180,7 +195,9 @@ function createTagIndex<T extends Tagged>() {
         const entry = entries.get(tag);
         if (entry === undefined) {
           const index = pool.acquire();
-          entries.set(tag, { index, generation: nextGeneration(index), definition });
+          const generation = nextGeneration(index);
+          entries.set(tag, { index, generation, definition });
+          named({ index, generation, name: tag });
           added.push(tag);
         } else if (!isDeepStrictEqual(entry.definition, definition)) {
           entries.set(tag, { ...entry, definition });

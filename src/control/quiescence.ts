@@ -6,7 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Tables } from '../layout/tables.ts';
 
 /** A busy worker turns many times in it; a sleeping one is seen at once. */
-const LOOK_MS = 5;
+const LOOK_MS = 1;
 
 export interface Quiescence {
   /** Resolves when every worker has passed a quiescent state since the call. A worker that hangs delays it for ever. */

@@ -8,6 +8,7 @@ import { checkConfiguration } from '../config/check.ts';
 import type { Checked } from '../config/check.ts';
 import type { Configuration } from '../config/configuration.ts';
 import type { Mistake } from '../config/mistakes.ts';
+import type { Reconciled } from './contradiction.ts';
 import type { Changes, Edge } from './edge.ts';
 import { SluiceError } from './errors.ts';
 import type { Log } from './log.ts';
@@ -150,9 +151,15 @@ function report(log: Log, result: ReloadResult): void {
     inbounds: shortened(changes?.inbounds),
     outbounds: shortened(changes?.outbounds),
     identities: shortened(changes?.identities),
+    reconciled: changes?.reconciled && shownReconciled(changes.reconciled),
   };
   if (restartNeeded.length === 0) log.info(facts, 'configuration reloaded');
   else log.warn({ ...facts, restart_needed: restartNeeded }, `reloaded, but restart for: ${restartNeeded}`);
+}
+
+/** As the log and the API show it. */
+export function shownReconciled({ ended, durationUs, workerUs, lastGoneUs }: Reconciled) {
+  return { ended, duration_us: durationUs, worker_us: workerUs, last_gone_us: lastGoneUs };
 }
 
 /** Names in one line of the log; the API's answer has them all. */

@@ -1,9 +1,10 @@
 // Target records in shared memory: where a service or a forward inbound leads, as the operator wrote it. One record for
-// each distinct target, never rewritten while it is in use: a connection that is about to dial reads it in place. So a
-// changed target is another record, and the old one is free again once every worker has applied the next plan.
+// each distinct target, however many hold it, never rewritten while anybody does: a connection that is about to dial reads
+// it in place. So a changed target is another record, and the old one is free again once no worker can be reading it.
 // Control thread only.
 
 import type { Target } from '../config/configuration.ts';
+import type { ObjectName } from '../layout/name-book.ts';
 import { TARGET_IP, TARGET_NAME, TARGET_TEXT_WORDS, TARGET_UNIX } from '../layout/service.ts';
 import type { TargetTable } from '../layout/service.ts';
 import { createIndexPool } from './index-pool.ts';
@@ -13,19 +14,31 @@ export interface Targets {
   readonly room: number;
   /** Whether there is a record of it already. */
   has(target: Target): boolean;
-  /** The record of a target, or -1 for none. @throws RangeError for a target that `keepOnly` was not given */
+  /** The record of a target, or -1 for none. @throws RangeError for a target that nobody holds */
   indexOf(target: Target | undefined): number;
-  /** Makes records for what is new in `wanted`; the caller has seen to the room. */
-  add(wanted: readonly Target[]): void;
-  /** Retires the records of what is not in `wanted`. */
-  keepOnly(wanted: readonly Target[]): void;
+  /** One more holder; makes a record of what is new. The caller has seen to the room. */
+  hold(target: Target | undefined): void;
+  /** One holder fewer; retires the record with the last. */
+  release(target: Target | undefined): void;
   settle(): void;
 }
 
-/** @param count records that are ours; those behind them belong to the workers' warm-up */
-export function createTargets(table: TargetTable, count: number): Targets {
+interface Entry {
+  readonly index: number;
+  holders: number;
+}
+
+/**
+ * @param count records that are ours; those behind them belong to the workers' warm-up
+ * @param named hears of every record that is made
+ */
+export function createTargets(
+  table: TargetTable,
+  count: number,
+  named: (name: ObjectName) => void = () => {},
+): Targets {
   const pool = createIndexPool(count);
-  const records = new Map<string, number>();
+  const records = new Map<string, Entry>();
 
   return {
     get room() {
@@ -34,26 +47,30 @@ export function createTargets(table: TargetTable, count: number): Targets {
     has: (target) => records.has(target.text),
     indexOf(target) {
       if (target === undefined) return -1;
-      const index = records.get(target.text);
-      if (index === undefined) throw new RangeError(`no record of target ${target.text}`);
-      return index;
+      const entry = records.get(target.text);
+      if (entry === undefined) throw new RangeError(`no record of target ${target.text}`);
+      return entry.index;
     },
-    add(wanted) {
-      for (const target of wanted) {
-        if (records.has(target.text)) continue;
-        const index = pool.acquire();
-        write(table, index, target);
-        records.set(target.text, index);
+    hold(target) {
+      if (target === undefined) return;
+      const entry = records.get(target.text);
+      if (entry !== undefined) {
+        entry.holders++;
+        return;
       }
+      const index = pool.acquire();
+      write(table, index, target);
+      records.set(target.text, { index, holders: 1 });
+      named({ kind: 'target', index, generation: table.generation(index), name: target.text });
     },
-    keepOnly(wanted) {
-      const kept = new Set(wanted.map((target) => target.text));
-      for (const [text, index] of records) {
-        if (kept.has(text)) continue;
-        table.addGeneration(index, 1);
-        records.delete(text);
-        pool.release(index);
-      }
+    release(target) {
+      if (target === undefined) return;
+      const entry = records.get(target.text);
+      if (entry === undefined) throw new RangeError(`no record of target ${target.text}`);
+      if (--entry.holders > 0) return;
+      table.addGeneration(entry.index, 1);
+      records.delete(target.text);
+      pool.release(entry.index);
     },
     settle: () => pool.settle(),
   };

@@ -1,7 +1,8 @@
 // Admit: may this service have a connection now? Reads the service's row in place, parses nothing, allocates nothing.
 // Owner worker only. The row is looked at again when a connection resumes after it waited for somebody.
 
-import { SERVICE_DISABLED, SERVICE_REMOVED } from '../layout/reasons.ts';
+import { containsIn } from '../layout/network-set.ts';
+import { SERVICE_DISABLED, SERVICE_REMOVED, SOURCE_NOT_ALLOWED } from '../layout/reasons.ts';
 import { SERVICE_ENABLED } from '../layout/service.ts';
 import type { DataWorker } from './data-worker.ts';
 import { CONTINUE } from './flags.ts';
@@ -17,5 +18,22 @@ export function readmit(w: DataWorker, slot: number): number {
   const services = w.tables.services;
   const generation = services.generation(service);
   if ((generation & 1) === 0 || generation !== w.table.serviceGeneration(slot)) return SERVICE_REMOVED;
-  return (services.flags(service) & SERVICE_ENABLED) !== 0 ? CONTINUE : SERVICE_DISABLED;
+  if ((services.flags(service) & SERVICE_ENABLED) === 0) return SERVICE_DISABLED;
+  const sources = services.sources(service);
+  return sources === 0 || isAmong(w, slot, sources) ? CONTINUE : SOURCE_NOT_ALLOWED;
+}
+
+/**
+ * Whether the client comes from one of the networks of the block at word `at`. A client on a Unix socket has no address
+ * (all zero), so it is in none of them: not in ::/0 either.
+ */
+function isAmong(w: DataWorker, slot: number, at: number): boolean {
+  const table = w.table;
+  const word0 = table.source(slot, 0);
+  const word1 = table.source(slot, 1);
+  const word2 = table.source(slot, 2);
+  const word3 = table.source(slot, 3);
+  if ((word0 | word1 | word2 | word3) === 0) return false;
+  const networks = w.tables.networks;
+  return containsIn(networks, at + 1, networks[at] as number, word0, word1, word2, word3);
 }

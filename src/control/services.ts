@@ -1,0 +1,272 @@
+// The services in force and who owns each: the configuration file or the API. Rules, no input and no output:
+//
+//   a name has one owner; the API changes only what is its own
+//   an implicit service (named by an inbound, or `default`) may be overlaid by one of the API: it keeps its row, and comes
+//   back when that one is deleted
+//   a reload changes what the file owns; what the API owns outlasts it, and keeps what it refers to
+//
+// Each has a revision that grows with every change, and never repeats under one name while the daemon lives. A plan is
+// made first and holds nothing; `commit` makes it what is in force. Control thread; one change at a time (edge.ts).
+
+import { isDeepStrictEqual } from 'node:util';
+import type { Configuration, Service } from '../config/configuration.ts';
+import { pathText, quoted, type RequestMistake } from '../config/mistakes.ts';
+import { SluiceError } from './errors.ts';
+import type { Identities, ServicesChange } from './identities.ts';
+import { findConflicts } from './service-conflicts.ts';
+
+export type Owner = 'file' | 'api';
+
+export interface ServiceEntry {
+  readonly owner: Owner;
+  readonly revision: number;
+  readonly definition: Service;
+  /** Of the API: what it was given, passwords included, in the words of the configuration. */
+  readonly written: Readonly<Record<string, unknown>> | undefined;
+}
+
+/** A service that the API owns, or is to. */
+export type ApiService = ServiceEntry & { readonly owner: 'api' };
+
+export interface ServicesPlan {
+  readonly change: ServicesChange;
+  /** Services that the API will own, with their revisions; and those that it will own no longer. */
+  readonly stored: readonly ApiService[];
+  readonly forgotten: readonly string[];
+  commit(): void;
+}
+
+export interface ServiceRegistry {
+  readonly count: number;
+  find(name: string): ServiceEntry | undefined;
+  /** Sorted. */
+  names(): readonly string[];
+  /** What the store held when the daemon started. Before the first configuration, and once. */
+  load(services: readonly ApiService[]): void;
+  /** @throws SluiceError owner_conflict, with all of them */
+  planFile(configuration: Configuration, holders: Holders): ServicesPlan;
+  /** `put` and `remove` are of the API or of nobody, `remove` exists; conflicts have been looked for. */
+  planApi(put: readonly Omit<ApiService, 'revision'>[], remove: readonly string[]): ServicesPlan;
+}
+
+type Holders = Pick<Identities, 'holderOfUser' | 'holderOfServerName'>;
+
+/** Beyond so many new or lost names the sorted list is made anew. */
+const INSERTED_MAX = 64;
+
+export function createServiceRegistry(): ServiceRegistry {
+  const entries = new Map<string, ServiceEntry>();
+  /** Implicit services behind those of the API. */
+  let overlaid = new Map<string, Service>();
+  /** Loaded, and no row has been made for it. */
+  let loaded: readonly ApiService[] = [];
+  /** No revision of a service that has gone is above. */
+  let revisionGone = 0;
+  let sorted: string[] | undefined = [];
+
+  function nextRevision(name: string): number {
+    return (entries.get(name)?.revision ?? revisionGone) + 1;
+  }
+
+  function set(name: string, entry: ServiceEntry): void {
+    if (!entries.has(name)) sorted?.splice(placeOf(sorted, name), 0, name);
+    entries.set(name, entry);
+  }
+
+  function remove(name: string): void {
+    const entry = entries.get(name);
+    if (entry === undefined) return;
+    revisionGone = Math.max(revisionGone, entry.revision);
+    entries.delete(name);
+    sorted?.splice(placeOf(sorted, name), 1);
+  }
+
+  function forgetOrder(changed: number): void {
+    if (changed > INSERTED_MAX) sorted = undefined;
+  }
+
+  return {
+    get count() {
+      return entries.size;
+    },
+    find: (name) => entries.get(name),
+    names() {
+      sorted ??= [...entries.keys()].sort(compareText);
+      return sorted;
+    },
+
+    load(services) {
+      forgetOrder(services.length);
+      for (const service of services) set(service.definition.name, service);
+      loaded = services;
+    },
+
+    planFile(configuration, holders) {
+      const mistakes: RequestMistake[] = [];
+      const put: Service[] = [];
+      /** By place in `put`: place in the file. */
+      const places: number[] = [];
+      const behind = new Map<string, Service>();
+      const wanted = new Set<string>();
+      for (const [place, service] of configuration.services.entries()) {
+        wanted.add(service.name);
+        const entry = entries.get(service.name);
+        if (entry?.owner === 'api') {
+          behind.set(service.name, service);
+          if (!service.implicit) mistakes.push(doublyOwned(service.name, place));
+        } else if (entry === undefined || !isSameService(entry.definition, service)) {
+          put.push(service);
+          places.push(place);
+        }
+      }
+      const gone: string[] = [];
+      for (const [name, { owner }] of entries) if (owner === 'file' && !wanted.has(name)) gone.push(name);
+      mistakes.push(...brokenReferences(configuration, entries));
+      const change = { put: [...put, ...loaded.map(({ definition }) => definition)], remove: gone };
+      for (const { place, path, what, value, holder } of findConflicts(change, holders)) {
+        const name = change.put[place]?.name as string;
+        const at = pathText(['services', places[place] ?? name, ...path]);
+        const message = `${what} ${quoted(value)} of service ${quoted(name)} belongs to service ${quoted(holder)}`;
+        mistakes.push({ path: at, found: quoted(value), expected: 'one that is not used yet', message });
+      }
+      if (mistakes.length > 0) {
+        const count = mistakes.length === 1 ? '' : ` (and ${mistakes.length - 1} more)`;
+        const message = `${mistakes[0]?.path}: ${mistakes[0]?.message}${count}`;
+        throw new SluiceError('owner_conflict', message, { mistakes });
+      }
+      return {
+        change,
+        stored: [],
+        forgotten: [],
+        commit() {
+          forgetOrder(put.length + gone.length);
+          for (const definition of put) {
+            const revision = nextRevision(definition.name);
+            set(definition.name, { owner: 'file', revision, definition, written: undefined });
+          }
+          for (const name of gone) remove(name);
+          overlaid = behind;
+          loaded = [];
+        },
+      };
+    },
+
+    planApi(services, removed) {
+      const stored = services.map((service) => ({
+        ...service,
+        revision: nextRevision(service.definition.name),
+      }));
+      const back = removed.flatMap((name) => overlaid.get(name) ?? []);
+      const put = [...stored.map(({ definition }) => definition), ...back];
+      const gone = removed.filter((name) => !overlaid.has(name));
+      return {
+        change: { put, remove: gone },
+        stored,
+        forgotten: removed,
+        commit() {
+          forgetOrder(stored.length + gone.length);
+          for (const entry of stored) {
+            const { name } = entry.definition;
+            const before = entries.get(name);
+            if (before?.owner === 'file') overlaid.set(name, before.definition);
+            set(name, entry);
+          }
+          for (const definition of back) {
+            const revision = nextRevision(definition.name);
+            set(definition.name, { owner: 'file', revision, definition, written: undefined });
+            overlaid.delete(definition.name);
+          }
+          for (const name of gone) remove(name);
+        },
+      };
+    },
+  };
+}
+
+function doublyOwned(name: string, place: number): RequestMistake {
+  return {
+    path: pathText(['services', place, 'name']),
+    found: quoted(name),
+    expected: 'a name that the API does not own',
+    message:
+      `service ${quoted(name)} is in the file, and the API owns one of that name; ` +
+      'take it out of the file, or delete the one of the API (sluice services delete)',
+  };
+}
+
+/** What services of the API refer to, or rely on, and the file no longer grants. */
+function brokenReferences(
+  configuration: Configuration,
+  entries: ReadonlyMap<string, ServiceEntry>,
+): RequestMistake[] {
+  const mistakes: RequestMistake[] = [];
+  const tags = new Set(configuration.outbounds.map(({ tag }) => tag));
+  for (const [name, { owner, definition }] of entries) {
+    if (owner !== 'api' || definition.outbound === undefined || tags.has(definition.outbound)) continue;
+    const message =
+      `outbound ${quoted(definition.outbound)} is gone from the file, but service ${quoted(name)} of the API uses it; ` +
+      'keep the outbound, or change the service first';
+    mistakes.push({ path: 'outbounds', found: 'nothing', expected: quoted(definition.outbound), message });
+  }
+  for (const [place, inbound] of configuration.inbounds.entries()) {
+    const entry = entries.get(inbound.service ?? '');
+    if (entry?.owner !== 'api' || entry.definition.users.length === 0 || inbound.type === 'forward') continue;
+    mistakes.push({
+      path: pathText(['inbounds', place, 'service']),
+      found: quoted(inbound.service as string),
+      expected: 'a service without users, or no key `service`',
+      message: asksNobody(inbound.service as string),
+    });
+  }
+  return mistakes;
+}
+
+/** What is wrong with users of a service that an inbound gives to all its clients. */
+export function asksNobody(service: string): string {
+  return (
+    `service ${quoted(service)} has users, but an inbound gives it to all its clients and asks nobody who they are; ` +
+    'leave `service` out there and users are asked'
+  );
+}
+
+/** Whether nothing has to be written. Cheap where they are the same, as most are at a reload. */
+function isSameService(before: Service, after: Service): boolean {
+  return (
+    before === after ||
+    (before.enabled === after.enabled &&
+      before.implicit === after.implicit &&
+      before.outbound === after.outbound &&
+      before.target?.text === after.target?.text &&
+      before.rate.upBytesPerSecond === after.rate.upBytesPerSecond &&
+      before.rate.downBytesPerSecond === after.rate.downBytesPerSecond &&
+      isDeepStrictEqual(before.gate, after.gate) &&
+      isDeepStrictEqual(before.devices, after.devices) &&
+      isSameList(before.sources, after.sources) &&
+      isSameList(before.serverNames, after.serverNames) &&
+      before.users.length === after.users.length &&
+      before.users.every(({ username, password }, at) => {
+        const user = after.users[at];
+        return user?.username === username && user.password === password;
+      }))
+  );
+}
+
+function isSameList(before: readonly string[], after: readonly string[]): boolean {
+  return before.length === after.length && before.every((text, at) => text === after[at]);
+}
+
+/** Where a name stands, or belongs, in a sorted list. */
+export function placeOf(names: readonly string[], name: string): number {
+  let low = 0;
+  let high = names.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if (compareText(names[middle] as string, name) < 0) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}
+
+function compareText(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0;
+}
