@@ -1,6 +1,6 @@
 // The running daemon, composed: the kernel, shared tables, the control thread's parts, workers, the API.
 //
-//   start:   limit → tables → configuration applied (listeners open) → workers ready → API → READY
+//   start:   limit → tables → store → configuration applied (listeners open) → workers ready → API → READY
 //   signals: SIGTERM and SIGINT end it (control/lifecycle.ts), SIGHUP reloads
 //
 // Whatever fails at start closes what was opened before it. Control thread (main).
@@ -15,6 +15,7 @@ import { formatMistakes } from './config/mistakes.ts';
 import { raiseLimit } from './control/descriptor-budget.ts';
 import { createEdge } from './control/edge.ts';
 import { SluiceError } from './control/errors.ts';
+import { createKeeper } from './control/keeper-link.ts';
 import { createLifecycle } from './control/lifecycle.ts';
 import { createNames } from './control/names.ts';
 import type { Names } from './control/names.ts';
@@ -26,6 +27,7 @@ import type { Supervisor } from './control/supervisor.ts';
 import { createVerifier } from './control/verifier.ts';
 import type { Verifier } from './control/verifier.ts';
 import type { ControlMessage, WorkerMessage } from './layout/messages.ts';
+import type { KeeperStart } from './layout/keeper-messages.ts';
 import { deriveNameKeys } from './layout/name-hash.ts';
 import { STOPPED } from './layout/reasons.ts';
 import { attachTables, createTables } from './layout/tables.ts';
@@ -88,6 +90,7 @@ export async function runDaemon({ fileName, version }: DaemonInit): Promise<numb
     await start(configuration, version, log, destination, ending);
     exitCode = await ended;
   } catch (error) {
+    await ending.emergency();
     exitCode = refuse(log, fileName, error);
   }
   await destination.drain();
@@ -136,6 +139,15 @@ async function start(
   let supervisor: Supervisor | undefined;
   let api: ApiServer | undefined;
 
+  const { storePath, accessLog } = configuration;
+  const keeper = createKeeper({ tables, storePath, accessLog, log, spawn: spawnKeeper });
+  // Workers first: what they leave behind is still taken in.
+  ending.emergency = async () => {
+    await supervisor?.stop(STOPPED);
+    await keeper.close();
+  };
+  await keeper.start();
+
   const edge = createEdge({
     sys,
     tables,
@@ -167,7 +179,6 @@ async function start(
     serve: (message, reply) => serve(names, verifier, message, reply),
     testFaults,
   });
-  ending.emergency = () => (supervisor as Supervisor).stop(STOPPED);
   const lifecycle = createLifecycle({
     log,
     supervisor,
@@ -177,6 +188,7 @@ async function start(
     closeRest: async () => {
       notify.close();
       await api?.close();
+      await keeper.close();
     },
     over: () => ending.end(EXIT_OK),
   });
@@ -189,6 +201,7 @@ async function start(
     before: () => notify.reloading(),
     after: (result) => {
       log.level = edge.configuration.log.level;
+      keeper.configure(edge.configuration.accessLog);
       if (lifecycle.phase !== 'ready') return;
       notify.ready(result.error === undefined ? statusLine() : 'the last reload was refused');
     },
@@ -251,6 +264,16 @@ function spawnWorker(start: WorkerStart): Worker {
     name: `sluice-${start.worker}`,
     workerData: start,
     transferList: [start.port],
+  });
+}
+
+/** A runtime that has SQLite itself may warn that it is new: no line for the log. */
+function spawnKeeper(start: KeeperStart): Worker {
+  return new Worker(new URL('./keeper.js', import.meta.url), {
+    name: 'sluice-keeper',
+    workerData: start,
+    transferList: [start.port],
+    execArgv: [...process.execArgv, '--disable-warning=ExperimentalWarning'],
   });
 }
 

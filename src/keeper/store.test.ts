@@ -89,15 +89,17 @@ describe('the store', () => {
         lastAtMs: 3_000,
       },
       {
-        ...{ service: 'a', username: 'u', upBytes: 1, downBytes: 0, connections: 0 },
-        ...{
-          refused: [
-            ['auth_failed', 4],
-            ['evicted', 3],
-          ],
-          firstAtMs: 2_000,
-          lastAtMs: 2_000,
-        },
+        service: 'a',
+        username: 'u',
+        upBytes: 1,
+        downBytes: 0,
+        connections: 0,
+        refused: [
+          ['auth_failed', 4],
+          ['evicted', 3],
+        ],
+        firstAtMs: 2_000,
+        lastAtMs: 2_000,
       },
     ]);
   });
@@ -204,9 +206,11 @@ describe('a file that is no store of ours', () => {
   it('is refused with the reason, and left as it is', () => {
     const text = newPath();
     writeFileSync(text, 'this is no database, but a text that somebody needs\n'.repeat(100));
+    chmodSync(text, 0o644);
     const before = readFileSync(text);
     unusable(text, /not a database/);
     expect(readFileSync(text)).toEqual(before);
+    expect(statSync(text).mode & 0o777).toBe(0o644);
 
     const foreign = newPath();
     const database = openSqlite(foreign);

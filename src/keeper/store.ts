@@ -67,11 +67,10 @@ export class StoreUnusable extends Error {}
 export function openStore(path: string): Store {
   let database: SqliteDatabase | undefined;
   try {
-    // Made here, because SQLite would make it readable to others; the files beside it take over its mode.
+    // Made here, because SQLite would make it readable to others.
     closeSync(openSync(path, 'a', MODE));
-    chmodSync(path, MODE);
     database = openSqlite(path);
-    prepareFile(database);
+    prepareFile(database, path);
     return storeOver(database, path);
   } catch (cause) {
     database?.close();
@@ -93,7 +92,7 @@ function reasonOf(cause: unknown): string {
   return message;
 }
 
-function prepareFile(database: SqliteDatabase): void {
+function prepareFile(database: SqliteDatabase, path: string): void {
   database.exec(`PRAGMA busy_timeout = ${LOCK_TIMEOUT_MS}; PRAGMA locking_mode = EXCLUSIVE`);
   const isEmpty = numberOf(database, 'SELECT count(*) AS value FROM sqlite_master') === 0;
   if (!isEmpty) {
@@ -104,6 +103,8 @@ function prepareFile(database: SqliteDatabase): void {
       throw new Error(`it has version ${version}, and this build knows version ${STORE_VERSION} only`);
     }
   }
+  // Before there is a file beside it, which takes over its mode.
+  chmodSync(path, MODE);
   database.exec(
     `PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA journal_size_limit = ${WAL_BYTES_MAX}`,
   );
