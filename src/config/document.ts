@@ -19,6 +19,7 @@ import {
   YAMLParseError,
 } from 'yaml';
 import { type Complaint, type Mistake, messageOf, type Path, pathText, quoted } from './mistakes.ts';
+import { readPlainJson } from './plain-json.ts';
 
 const TEXT_CHARACTERS_MAX = 16 * 1024 * 1024;
 const DEPTH_MAX = 64;
@@ -41,6 +42,8 @@ export interface Positioned {
 
 export function readDocument(text: string): Positioned {
   const lines = new LineCounter();
+  const json = text.length > TEXT_CHARACTERS_MAX ? undefined : readPlainJson(text, VALUES_MAX, DEPTH_MAX);
+  if (json !== undefined) return { value: json, mistakes: [], locate: locateLater(text, lines) };
   const document = text.length > TEXT_CHARACTERS_MAX ? undefined : parsed(text, lines);
   const locate = (complaint: Complaint): Mistake =>
     placed(
@@ -87,6 +90,15 @@ export function readDocument(text: string): Positioned {
     value = undefined;
   }
   return { value, mistakes: complaints.slice(0, TEXT_MISTAKES_MAX).map(locate), locate };
+}
+
+/** Positions cost many times what the values do: they are found out when the first complaint needs one. */
+function locateLater(text: string, lines: LineCounter): Positioned['locate'] {
+  let document: Document.Parsed | undefined;
+  return (complaint) => {
+    document ??= parsed(text, lines);
+    return placed(complaint, document === undefined ? 0 : offsetOf(document, complaint), lines);
+  };
 }
 
 /**
