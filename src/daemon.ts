@@ -153,6 +153,7 @@ async function start(
     tables,
     address: new SocketAddress(sys),
     descriptorLimit,
+    names: keeper.names,
     // Before there are workers nobody has to be told.
     distribute: async (planVersion) => supervisor?.distribute(planVersion),
   });

@@ -3,7 +3,6 @@
 // Control thread.
 
 import type { Configuration } from '../config/configuration.ts';
-import type { Tables } from '../layout/tables.ts';
 import type { Edge } from './edge.ts';
 import { plannedInbounds } from './plan.ts';
 
@@ -36,8 +35,7 @@ export interface Directory {
 const NOTHING: Names = { find: () => undefined, nameOf: () => undefined, all: () => [] };
 
 export function createDirectory(
-  edge: Pick<Edge, 'planFor' | 'configuration' | 'version'>,
-  identities: Pick<Directory, 'services' | 'users'>,
+  edge: Pick<Edge, 'planFor' | 'configuration' | 'version' | 'identities'>,
 ): Directory {
   let tags: PlanTags | undefined;
   /** Of the plan in force; made anew for another one. */
@@ -57,31 +55,12 @@ export function createDirectory(
     all: () => planTags()[kind].keys(),
   });
   return {
-    services: identities.services,
-    users: identities.users,
+    services: edge.identities.services,
+    users: edge.identities.users,
     inbounds: ofPlan('inbounds'),
     outbounds: ofPlan('outbounds'),
     rules: NOTHING,
   };
-}
-
-/** Services as the configuration in force has them. */
-export function namesOfConfiguration(
-  edge: Pick<Edge, 'configuration' | 'identities'>,
-  tables: Pick<Tables, 'services'>,
-): Pick<Directory, 'services' | 'users'> {
-  const all = () => edge.configuration.services.map(({ name }) => name);
-  const find = (name: string): ObjectReference | undefined => {
-    if (!all().includes(name)) return undefined;
-    const index = edge.identities.serviceRow(name);
-    return { index, generation: tables.services.generation(index) };
-  };
-  const nameOf = (index: number, generation: number) =>
-    all().find((name) => {
-      const object = find(name);
-      return object?.index === index && object.generation === generation;
-    });
-  return { services: { find, nameOf, all }, users: NOTHING };
 }
 
 interface PlanTags {

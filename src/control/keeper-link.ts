@@ -7,7 +7,7 @@
 //      └── back-off ──┴────────────────────┘
 //
 // Invariants: requests are answered or fail, never forgotten; what is sent between two threads waits in the channel of
-// the next one; a new thread knows every name and the access log in force.
+// the next one; a thread that keeps an access log knows every name.
 
 import { MessageChannel, receiveMessageOnPort } from 'node:worker_threads';
 import type {
@@ -53,7 +53,7 @@ export interface KeeperInit {
 export interface KeeperLink {
   /** Once. @throws SluiceError store_unusable, keeper_failed: no thread is left then */
   start(): Promise<Loaded>;
-  /** Objects that were given an index; before any worker can know it. */
+  /** Objects that were given an index; before connections can have it. */
   names(names: readonly ObjectName[]): void;
   usage(deltas: readonly UsageDelta[]): void;
   eviction(row: EvictionRow): void;
@@ -180,7 +180,7 @@ export function createKeeper(init: KeeperInit): KeeperLink {
     log.error(facts, 'the keeper died; it will be replaced');
     // Opened now: what is sent until there is a thread waits in it.
     channel = new MessageChannel();
-    channel.port1.postMessage({ kind: 'names', names: book.all() } satisfies KeeperMessage);
+    if (accessLog !== null) send({ kind: 'names', names: book.all() });
     restart = setTimeout(spawn, delayMs);
   }
 
@@ -244,7 +244,7 @@ export function createKeeper(init: KeeperInit): KeeperLink {
     },
     names(names) {
       book.add(names);
-      send({ kind: 'names', names });
+      if (accessLog !== null) send({ kind: 'names', names });
     },
     usage: (deltas) => send({ kind: 'usage', deltas }),
     eviction: (row) => send({ kind: 'eviction', row }),
@@ -256,6 +256,7 @@ export function createKeeper(init: KeeperInit): KeeperLink {
       return this.changeServices([], names);
     },
     configure(next) {
+      if (accessLog === null && next !== null) send({ kind: 'names', names: book.all() });
       accessLog = next;
       setReceipts();
       send({ kind: 'configure', accessLog });

@@ -1,0 +1,87 @@
+// `sluice services`: what there is. GET /v1/services page after page, and one of them in full.
+
+import { stringify } from 'yaml';
+import { ask, type DaemonOptions } from './client.ts';
+import { jsonText, type OutputOptions, printAnswer, printRefusal } from './refusal.ts';
+import { formatBytes, formatTable } from './table.ts';
+import { showOrWatch, type WatchOptions } from './watch.ts';
+
+/** Of one request; more are further pages. */
+const PAGE_MAX = 1_000;
+
+/** As far as the table shows it. */
+interface ListedService {
+  readonly name: string;
+  readonly owner: string;
+  readonly enabled: boolean;
+  readonly revision: number;
+  readonly users?: readonly unknown[];
+  readonly connections?: number;
+  readonly outbound?: string | null;
+  readonly usage?: { readonly bytes_up: number; readonly bytes_down: number };
+}
+
+interface ServicesAnswer {
+  readonly services: readonly ListedService[];
+  readonly next: string | null;
+}
+
+interface ListOptions extends DaemonOptions, WatchOptions {
+  readonly limit: number;
+  readonly owner?: string;
+  readonly online?: boolean;
+  /** Names only, one a line: for scripts, and for the completion. */
+  readonly names?: boolean;
+}
+
+export function listServicesCommand(options: ListOptions): Promise<number> {
+  return showOrWatch(options, async () => {
+    const services: ListedService[] = [];
+    let cursor: string | null | undefined;
+    do {
+      const limit = String(Math.min(PAGE_MAX, options.limit - services.length));
+      const query = new URLSearchParams({ limit });
+      if (options.owner !== undefined) query.set('owner', options.owner);
+      if (options.online === true) query.set('online', 'true');
+      if (typeof cursor === 'string') query.set('cursor', cursor);
+      const answer = await ask({ method: 'GET', path: `/v1/services?${query}` }, options);
+      if (answer.status !== 200) return printRefusal(answer, options);
+      const page = answer.body as ServicesAnswer;
+      services.push(...page.services);
+      cursor = page.next;
+    } while (typeof cursor === 'string' && services.length < options.limit);
+    const hasMore = typeof cursor === 'string';
+    if (options.json === true) return jsonText({ services, more: hasMore });
+    if (options.names === true) return services.map(({ name }) => `${name}\n`).join('');
+    return formatServices(services) + (hasMore ? `the first ${services.length}; --limit shows more\n` : '');
+  });
+}
+
+function formatServices(services: readonly ListedService[]): string {
+  const head = ['SERVICE', 'OWNER', 'STATE', 'REVISION', 'USERS', 'CONNECTIONS', 'UP', 'DOWN', 'OUTBOUND'];
+  const rows = services.map((service) => [
+    service.name,
+    service.owner,
+    service.enabled ? 'enabled' : 'disabled',
+    service.revision,
+    service.users?.length ?? 0,
+    service.connections ?? 0,
+    service.usage === undefined ? '-' : formatBytes(service.usage.bytes_up),
+    service.usage === undefined ? '-' : formatBytes(service.usage.bytes_down),
+    service.outbound ?? '-',
+  ]);
+  return formatTable(head, rows);
+}
+
+/** One service as it would be written, with what the daemon adds. */
+export async function showServiceCommand(
+  name: string,
+  options: DaemonOptions & OutputOptions,
+): Promise<number> {
+  const answer = await ask({ method: 'GET', path: servicePath(name) }, options);
+  return printAnswer(answer, options, () => stringify(answer.body));
+}
+
+export function servicePath(name: string): string {
+  return `/v1/services/${encodeURIComponent(name)}`;
+}
