@@ -13,8 +13,12 @@ import type { ApiServer } from './api/server.ts';
 import type { Configuration } from './config/configuration.ts';
 import { formatMistakes } from './config/mistakes.ts';
 import { raiseLimit } from './control/descriptor-budget.ts';
+import { createDirectory } from './control/directory.ts';
+import { NOTHING_RECONCILED } from './control/contradiction.ts';
 import { createEdge } from './control/edge.ts';
 import { SluiceError } from './control/errors.ts';
+import { createGovernance } from './control/governance.ts';
+import type { Governance } from './control/governance.ts';
 import { createKeeper } from './control/keeper-link.ts';
 import { createLifecycle } from './control/lifecycle.ts';
 import { createNames } from './control/names.ts';
@@ -45,6 +49,8 @@ const SERVER_NAMES_MAX = 262_144;
 const TARGETS_MAX = 131_072;
 /** 64 MiB of address space: three million prefixes. */
 const NETWORK_WORDS = 2 ** 24;
+/** Each worker has heads and rings for all of them. */
+const SOURCES_MAX = 2 ** 21;
 const RECEIPTS_PER_WORKER = 16_384;
 
 const EXIT_OK = 0;
@@ -113,7 +119,7 @@ function refuse(log: pino.Logger, fileName: string, error: unknown): number {
     return EXIT_INTERNAL;
   }
   const { code, source, facts, message, cause }: SluiceError = error;
-  if (process.stderr.isTTY && 'mistakes' in facts) {
+  if (process.stderr.isTTY && 'mistakes' in facts && 'fileName' in facts) {
     process.stderr.write(formatMistakes(facts.mistakes, fileName));
     return EXIT_REFUSED;
   }
@@ -137,6 +143,7 @@ async function start(
   const hashKey = randomKey();
   const tables = attachTables(createTables(limits, hashKey));
   let supervisor: Supervisor | undefined;
+  let governance: Governance | undefined;
   let api: ApiServer | undefined;
 
   const { storePath, accessLog } = configuration;
@@ -144,10 +151,10 @@ async function start(
   // Workers first: what they leave behind is still taken in.
   ending.emergency = async () => {
     await supervisor?.stop(STOPPED);
+    await governance?.close();
     await keeper.close();
   };
-  await keeper.start();
-
+  const loaded = await keeper.start();
   const edge = createEdge({
     sys,
     tables,
@@ -156,7 +163,11 @@ async function start(
     names: keeper.names,
     // Before there are workers nobody has to be told.
     distribute: async (planVersion) => supervisor?.distribute(planVersion),
+    reconcile: async (contradictions) =>
+      governance === undefined ? NOTHING_RECONCILED : governance.evictions.reconcile(contradictions),
+    settled: (rows) => governance?.hotSet.settle(rows),
   });
+  const directory = createDirectory(edge);
   const names = createNames();
   const verifier = createVerifier({
     credentials: tables.credentials,
@@ -177,9 +188,28 @@ async function start(
     log,
     spawn: spawnWorker,
     planFor: (worker) => edge.planFor(worker),
-    serve: (message, reply) => serve(names, verifier, message, reply),
+    serve(message, reply, worker) {
+      if (message.kind === 'evicted') governance?.evictions.receive(worker, message);
+      else serve(names, verifier, message, reply);
+    },
+    gone: (worker) => governance?.evictions.workerGone(worker),
+    releaseSource: (entry) => governance?.releaseSource(entry),
     testFaults,
   });
+  const { tell } = supervisor;
+  governance = createGovernance({
+    tables,
+    directory,
+    quiescence: edge.quiescence,
+    log,
+    tell,
+    nowMs: sys.nowMs,
+    keepUsage: keeper.usage,
+    keepEviction: keeper.eviction,
+    usage: loaded.usage,
+    lastEvictionId: loaded.lastEvictionId,
+  });
+  const { evictions, hotSet, book } = governance;
   const lifecycle = createLifecycle({
     log,
     supervisor,
@@ -189,6 +219,7 @@ async function start(
     closeRest: async () => {
       notify.close();
       await api?.close();
+      await governance?.close();
       await keeper.close();
     },
     over: () => ending.end(EXIT_OK),
@@ -217,7 +248,19 @@ async function start(
     await supervisor.start();
     const { startApi } = await loading;
     const phase = () => lifecycle.phase;
-    const parts = { tables, edge, supervisor, names, verifier, reloader };
+    const parts = {
+      tables,
+      edge,
+      directory,
+      evictions,
+      hotSet,
+      book,
+      keeper,
+      supervisor,
+      names,
+      verifier,
+      reloader,
+    };
     const logDropped = () => destination.dropped;
     const context = { version, startedAtMs, phase, testFaults, logDropped, ...parts };
     api = await startApi(sys, configuration.admin, context, log);
@@ -297,8 +340,9 @@ function tableLimits(configuration: Configuration): TableLimits {
     serverNames: SERVER_NAMES_MAX,
     targets: TARGETS_MAX,
     // Each connection may have one of its own, its address another; as many again may wait to be swept.
-    sources: 2 ** Math.ceil(Math.log2(workers * slotsPerWorker * 4)),
+    sources: Math.min(SOURCES_MAX, 2 ** Math.ceil(Math.log2(workers * slotsPerWorker * 4))),
     networkWords: NETWORK_WORDS,
     receipts: RECEIPTS_PER_WORKER,
+    isIndexed: process.env['SLUICE_BENCH_WITHOUT_INDEX'] !== '1',
   };
 }

@@ -27,6 +27,7 @@ import { NOTHING_RECONCILED } from './contradiction.ts';
 import type { Contradiction, Reconcile, Reconciled } from './contradiction.ts';
 import { requireDescriptors, setBudget } from './descriptor-budget.ts';
 import type { DescriptorBudget } from './descriptor-budget.ts';
+import type { RowOwner } from './hot-set.ts';
 import { createIdentities } from './identities.ts';
 import type { Identities, IdentityChanges, PreparedChange } from './identities.ts';
 import { createEdgeSockets } from './edge-sockets.ts';
@@ -34,6 +35,7 @@ import type { Listener } from './listeners.ts';
 import { createPlanner, plannedInbounds } from './plan.ts';
 import type { PlanLookups, TagChanges } from './plan.ts';
 import { createQuiescence } from './quiescence.ts';
+import type { Quiescence } from './quiescence.ts';
 import { createServiceRegistry } from './services.ts';
 import type { ServiceRegistry, ServicesPlan } from './services.ts';
 import { createSourcesArena } from './sources-arena.ts';
@@ -90,6 +92,7 @@ export interface Edge {
   readonly budget: DescriptorBudget;
   readonly identities: Identities;
   readonly services: ServiceRegistry;
+  readonly quiescence: Quiescence;
   inbounds(): readonly OpenInbound[];
   /** Workers no longer accept from them. */
   closeListeners(): void;
@@ -106,6 +109,8 @@ export interface EdgeInit {
   readonly reconcile?: Reconcile;
   /** Hears which names indexes were given, before connections can have them. */
   readonly names?: (names: readonly ObjectName[]) => void;
+  /** Rows of counters that may go to somebody else from now on; their connections have ended. */
+  readonly settled?: (rows: readonly (readonly [row: number, owner: RowOwner])[]) => void;
 }
 
 export function createEdge(init: EdgeInit): Edge {
@@ -184,7 +189,8 @@ export function createEdge(init: EdgeInit): Edge {
     quiet = undefined;
     if (isPlanPending) return;
     planner.settle();
-    identities.settle();
+    const rows = identities.settle();
+    init.settled?.(rows);
     targets.settle();
   }
 
@@ -279,6 +285,7 @@ export function createEdge(init: EdgeInit): Edge {
     identities,
 
     services,
+    quiescence,
     exclusively,
     apply: (configuration) => exclusively(() => applyNow(configuration)),
 

@@ -4,6 +4,7 @@
 import type { EvictionRow, UsageDelta, UsageTotal } from '../layout/keeper-messages.ts';
 import type { ControlMessage } from '../layout/messages.ts';
 import type { Tables } from '../layout/tables.ts';
+import { usageOfCredential } from '../layout/usage.ts';
 import type { Directory } from './directory.ts';
 import { createEvictions } from './evictions.ts';
 import type { Eviction, Evictions } from './evictions.ts';
@@ -28,7 +29,6 @@ export interface GovernanceInit {
   readonly tell: (worker: number, message: ControlMessage) => boolean;
   /** Monotonic milliseconds. */
   readonly nowMs: () => number;
-  readonly ownerOf: (row: number) => RowOwner | undefined;
   /** Into the store. */
   readonly keepUsage: (deltas: readonly UsageDelta[]) => void;
   readonly keepEviction: (row: EvictionRow) => void;
@@ -53,7 +53,7 @@ export function createGovernance(init: GovernanceInit): Governance {
   book.load(init.usage);
   const hotSet = createHotSet({
     tables,
-    ownerOf: init.ownerOf,
+    ownerOf: (row) => ownerOf(init, row),
     fold(deltas) {
       book.add(deltas);
       init.keepUsage(deltas);
@@ -91,6 +91,18 @@ export function createGovernance(init: GovernanceInit): Governance {
       await hotSet.pass();
     },
   };
+}
+
+/** Whose row of counters it is (layout/usage.ts). */
+function ownerOf({ tables, directory }: GovernanceInit, row: number): RowOwner | undefined {
+  const { services, credentials } = tables;
+  const credential = row - usageOfCredential(tables.shared.limits.services, 0);
+  const username =
+    credential < 0 ? '' : directory.users.nameOf(credential, credentials.generation(credential));
+  if (username === undefined) return undefined;
+  const serviceRow = credential < 0 ? row : credentials.service(credential);
+  const service = directory.services.nameOf(serviceRow, services.generation(serviceRow));
+  return service === undefined ? undefined : { service, serviceRow, username };
 }
 
 function rowOf(eviction: Eviction): EvictionRow {

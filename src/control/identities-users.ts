@@ -22,8 +22,15 @@ export interface UserChanges {
   added: number;
   changed: number;
   removed: number;
-  /** Credentials that no longer hold. */
-  readonly retired: number[];
+  /** Credentials that no longer hold, and whose they were. */
+  readonly retired: RetiredUser[];
+}
+
+export interface RetiredUser {
+  readonly index: number;
+  readonly username: string;
+  readonly service: string;
+  readonly serviceRow: number;
 }
 
 export interface IdentityUsers {
@@ -88,7 +95,7 @@ export function createIdentityUsers(
   }
 
   /** The user name is left for the caller, who may be about to enter it again for another credential. */
-  function retire({ index }: Entry, changes: UserChanges): void {
+  function retire(username: string, { index, service }: Entry, changes: UserChanges): void {
     credentials.addGeneration(index, 1);
     credentials.setProven(index, 0);
     const stored = hashes.get(index);
@@ -98,7 +105,7 @@ export function createIdentityUsers(
       tables.machine.addHashedCredentials(0, -1);
     }
     nameByIndex[index] = undefined;
-    changes.retired.push(index);
+    changes.retired.push({ index, username, service, serviceRow: credentials.service(index) });
     pool.release(index);
   }
 
@@ -145,7 +152,7 @@ export function createIdentityUsers(
         } else if (entry.password !== user.password || entry.service !== name) {
           // The new one first: its name must never lead nowhere.
           add(user, name, row);
-          retire(entry, changes);
+          retire(user.username, entry, changes);
           changes.changed++;
         }
       }
@@ -159,7 +166,7 @@ export function createIdentityUsers(
         if (entry === undefined || entry.service !== before.name || kept.has(username)) continue;
         userNames.delete(hashText(keys, USER_NAME_KEY, username), 0);
         entries.delete(username);
-        retire(entry, changes);
+        retire(username, entry, changes);
         changes.removed++;
       }
     },

@@ -23,12 +23,15 @@ import type { ObjectName } from '../layout/name-book.ts';
 import { deriveNameKeys } from '../layout/name-hash.ts';
 import { SERVICE_ENABLED } from '../layout/service.ts';
 import type { Tables } from '../layout/tables.ts';
+import { usageOfCredential, usageOfService } from '../layout/usage.ts';
 import type { ScryptHash } from '../policy/scrypt-hash.ts';
 import type { Contradiction } from './contradiction.ts';
 import type { Names } from './directory.ts';
 import { SluiceError } from './errors.ts';
 import { createIdentityServerNames } from './identities-server-names.ts';
+import type { RowOwner } from './hot-set.ts';
 import { createIdentityUsers } from './identities-users.ts';
+import type { RetiredUser } from './identities-users.ts';
 import { createIndexPool } from './index-pool.ts';
 import type { SourcesArena } from './sources-arena.ts';
 import type { Targets } from './targets.ts';
@@ -96,8 +99,11 @@ export interface Identities {
    * @param choice where credentials differ in cost: the same one answers the same, while the configuration does
    */
   decoyOf(choice: number): ScryptHash | undefined;
-  /** All workers have applied the plan, and no connection belongs to what has gone. */
-  settle(): void;
+  /**
+   * All workers have applied the plan, and no connection belongs to what has gone.
+   * @returns rows of counters (layout/usage.ts) that may go to somebody else from now on, and whose they were
+   */
+  settle(): readonly (readonly [row: number, owner: RowOwner])[];
 }
 
 interface Entry {
@@ -123,6 +129,7 @@ export function createIdentities(
   const serverNames = createIdentityServerNames(tables, keys);
   let entered: string[] = [];
   let isFinalMoving = false;
+  let leaving: [row: number, owner: RowOwner][] = [];
 
   function serviceRow(name: string): number {
     const entry = entries.get(name);
@@ -226,7 +233,7 @@ export function createIdentities(
     commit({ change, sources }, outboundOf) {
       const contradictions: Contradiction[] = [];
       const servicesChanged: string[] = [];
-      const userChanges = { added: 0, changed: 0, removed: 0, retired: [] as number[] };
+      const userChanges = { added: 0, changed: 0, removed: 0, retired: [] as RetiredUser[] };
       const nameChanges = { added: 0, removed: 0 };
       const before = new Map<string, Service>();
       for (const [place, service] of change.put.entries()) {
@@ -256,9 +263,13 @@ export function createIdentities(
         targets.release(entry.definition.target);
         arena.release(entry.sources);
         pool.release(entry.row);
+        leaving.push([usageOfService(entry.row), { service: name, serviceRow: entry.row, username: '' }]);
         contradictions.push({ list: LIST_SERVICE, key: entry.row });
       }
-      for (const key of userChanges.retired) contradictions.push({ list: LIST_USER, key });
+      for (const { index, ...owner } of userChanges.retired) {
+        contradictions.push({ list: LIST_USER, key: index });
+        leaving.push([usageOfCredential(limits.services, index), owner]);
+      }
       const servicesAdded = entered;
       entered = [];
       const changes = {
@@ -290,6 +301,9 @@ export function createIdentities(
       }
       pool.settle();
       users.settle();
+      const left = leaving;
+      leaving = [];
+      return left;
     },
   };
 }

@@ -49,7 +49,7 @@ export interface SupervisorInit {
   /** The plan in force. */
   readonly planFor: (worker: number) => Plan;
   /** What a worker asks; `reply` is safe to call when the worker has died meanwhile. */
-  readonly serve: (message: WorkerMessage, reply: (answer: ControlMessage) => void) => void;
+  readonly serve: (message: WorkerMessage, reply: (answer: ControlMessage) => void, worker: number) => void;
   /** A worker's thread has ended, and what it left has been settled. */
   readonly gone?: (worker: number) => void;
   /** Puts back what connections of a dead worker held of the shared source entries. */
@@ -164,9 +164,10 @@ export function createSupervisor(init: SupervisorInit): Supervisor {
     } else if (message.kind === 'drained') {
       member.isDrained = true;
     } else {
-      init.serve(message, (answer) => {
+      const reply = (answer: ControlMessage) => {
         if (member.port === port) send(member, answer);
-      });
+      };
+      init.serve(message, reply, member.worker);
     }
   }
 

@@ -142,9 +142,12 @@ export function createTables(limits: TableLimits, hashKey: Int32Array): SharedTa
   };
 }
 
-/** Each row is in the ring once at most, so that it can't be full. */
+/**
+ * Between two times that the ring is emptied a row comes into it twice at most, since its mark is taken away once at most,
+ * so that it can't be full.
+ */
 function dirtyCapacity(limits: TableLimits): number {
-  return 2 ** Math.ceil(Math.log2(usageRows(limits.services, limits.credentials)));
+  return 2 ** Math.ceil(Math.log2(2 * usageRows(limits.services, limits.credentials)));
 }
 
 /** Lays the views of this thread over the shared memory. */
