@@ -61,12 +61,27 @@ export function acceptOne(w: DataWorker, inbound: number, listenFd: number): num
     w.pipes.closeIdle();
     if (!w.budget.take(CONNECTION_DESCRIPTORS)) return refuse(w, fd, DESCRIPTORS_EXHAUSTED);
   }
-  const slot = w.slots.take();
+  const slot = openSlot(w, inbound, fd);
   if (slot < 0) {
     w.budget.give(CONNECTION_DESCRIPTORS);
     return refuse(w, fd, SLOTS_EXHAUSTED);
   }
+  const live = w.slots.live;
+  w.row.setConnections(w.index, live);
+  if (live > w.row.connectionsHighest(w.index)) w.row.setConnectionsHighest(w.index, live);
+  return slot;
+}
+
+/**
+ * Takes a slot for a client that was accepted as `fd`, whose descriptors are reserved and whose address is in `w.address`:
+ * in SLOT_HANDSHAKE, in the list of its inbound, and its source known.
+ * @returns the slot, or -1 where all are in use
+ */
+export function openSlot(w: DataWorker, inbound: number, fd: number): number {
+  const slot = w.slots.take();
+  if (slot < 0) return slot;
   const table = w.table;
+  const address = w.address;
   table.setFd(slot, CLIENT, fd);
   table.setFd(slot, SERVER, -1);
   table.setState(slot, SLOT_HANDSHAKE);
@@ -93,7 +108,10 @@ export function acceptOne(w: DataWorker, inbound: number, listenFd: number): num
   table.setTargetPort(slot, 0);
   table.setCandidates(slot, -1);
   table.setDestinationPort(slot, -1);
-  for (let word = 0; word < 4; word++) table.setSource(slot, word, address.word(word));
+  for (let word = 0; word < 4; word++) {
+    table.setSource(slot, word, address.word(word));
+    table.setTarget(slot, word, 0);
+  }
   table.setSourcePort(slot, address.port);
   table.setStartedMs(slot, w.reactor.nowMs);
   table.setSourceEntry(slot, -1);
@@ -103,9 +121,6 @@ export function acceptOne(w: DataWorker, inbound: number, listenFd: number): num
   table.setConnectMs(slot, -1);
   w.lists.clear(slot);
   if (w.isIndexed) w.lists.link(LIST_INBOUND, inbound, slot);
-  const live = w.slots.live;
-  w.row.setConnections(w.index, live);
-  if (live > w.row.connectionsHighest(w.index)) w.row.setConnectionsHighest(w.index, live);
   return slot;
 }
 
