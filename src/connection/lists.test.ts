@@ -88,7 +88,7 @@ function take(setup: Setup, model: Model, walks: Walk[], { op, kind, key, slot, 
     case 'open': {
       const cursor = lists.openCursor(kind, key);
       expect(cursor >= 0).toBe(walks.length < CURSORS_MAX);
-      if (cursor >= 0) walks.push({ cursor, kind, due: [...(model[kind]?.[key] as number[])] });
+      if (cursor >= 0) walks.push({ cursor, kind, due: [...((model[kind] as number[][])[key] as number[])] });
       return;
     }
     case 'advance':
