@@ -8,7 +8,7 @@ import { formatMistakes } from '../config/mistakes.ts';
 import { EXIT_REFUSED, EXIT_UNREACHABLE } from './exit-codes.ts';
 
 const DEFAULT_SOCKET = './sluice.sock';
-/** A reload waits for its workers; everything else answers at once. */
+/** A reload waits for its workers, a hundred thousand services take seconds; everything else answers at once. */
 const TIMEOUT_MS = 30_000;
 
 /** How the daemon is found: the first of these that is set, then SLUICE_SOCKET, then ./sluice.sock. */
@@ -29,13 +29,22 @@ export class CommandFailure extends Error {
 
 export interface Answer {
   readonly status: number;
+  /** undefined of an answer without content. */
   readonly body: unknown;
 }
 
+export interface Question {
+  readonly method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
+  readonly path: string;
+  readonly body?: unknown;
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
 /** @throws CommandFailure where the daemon cannot be reached or does not speak our language */
-export async function ask(method: 'GET' | 'POST', path: string, options: DaemonOptions): Promise<Answer> {
+export async function ask(question: Question, options: DaemonOptions): Promise<Answer> {
   const socketPath = findSocket(options);
-  const { status, text } = await exchange(method, path, socketPath);
+  const { status, text } = await exchange(question, socketPath);
+  if (text === '') return { status, body: undefined };
   try {
     return { status, body: JSON.parse(text) as unknown };
   } catch {
@@ -63,7 +72,12 @@ function socketOf(fileName: string): string {
   return configuration.admin.socketPath;
 }
 
-function exchange(method: string, path: string, socketPath: string) {
+function exchange({ method, path, body, headers }: Question, socketPath: string) {
+  const content = body === undefined ? undefined : Buffer.from(JSON.stringify(body));
+  const contentHeaders =
+    content === undefined
+      ? {}
+      : { 'content-type': 'application/json', 'content-length': String(content.length) };
   return new Promise<{ status: number; text: string }>((done, failed) => {
     const fail = (error: NodeJS.ErrnoException) => {
       const why = UNREACHABLE[error.code ?? ''] ?? error.message;
@@ -71,7 +85,14 @@ function exchange(method: string, path: string, socketPath: string) {
       failed(new CommandFailure(EXIT_UNREACHABLE, `no daemon answers at ${socketPath}: ${why}; ${hint}`));
     };
     const outgoing = request(
-      { socketPath, method, path, host: 'sluice', timeout: TIMEOUT_MS },
+      {
+        socketPath,
+        method,
+        path,
+        host: 'sluice',
+        timeout: TIMEOUT_MS,
+        headers: { ...contentHeaders, ...headers },
+      },
       (response) => {
         const chunks: Buffer[] = [];
         response.on('data', (chunk: Buffer) => chunks.push(chunk));
@@ -83,7 +104,7 @@ function exchange(method: string, path: string, socketPath: string) {
     );
     outgoing.on('timeout', () => outgoing.destroy(new Error('no answer in time')));
     outgoing.on('error', fail);
-    outgoing.end();
+    outgoing.end(content);
   });
 }
 

@@ -5,6 +5,7 @@ import { Argument, Command, CommanderError } from 'commander';
 import { CommandFailure } from './client.ts';
 import { SHELLS } from './completion.ts';
 import type { Shell } from './completion.ts';
+import { addGovernance, watchOption } from './governance-commands.ts';
 import { EXIT_CODES_HELP, EXIT_INTERNAL, EXIT_OK, EXIT_USAGE } from './exit-codes.ts';
 
 export interface ProgramInit {
@@ -78,10 +79,13 @@ function buildProgram(init: ProgramInit, exit: (code: number) => void): Command 
 
   withDaemon(program.command('status'))
     .description('show what the daemon does')
+    .addOption(watchOption())
     .action(async (options) => {
       const { statusCommand } = await import('./status.ts');
       exit(await statusCommand(options));
     });
+
+  addGovernance(program, withDaemon, exit);
 
   program
     .command('schema')

@@ -12,7 +12,7 @@ import { EXIT_OK, EXIT_REFUSED } from './exit-codes.ts';
 type Reloaded = Static<typeof reloadedSchema>;
 
 export async function reloadCommand(options: DaemonOptions & { readonly json?: boolean }): Promise<number> {
-  const { status, body } = await ask('POST', '/v1/reload', options);
+  const { status, body } = await ask({ method: 'POST', path: '/v1/reload' }, options);
   const isDone = status === 200;
   if (options.json) process.stdout.write(`${JSON.stringify(body, undefined, 2)}\n`);
   else if (isDone) process.stdout.write(formatReloaded(body as Reloaded));

@@ -1,24 +1,23 @@
 // `sluice status`: GET /v1/status, as tables.
 
 import type { Status } from '../api/status.ts';
-import type { Problem } from '../api/problem.ts';
-import { ask, CommandFailure } from './client.ts';
+import { ask } from './client.ts';
 import type { DaemonOptions } from './client.ts';
-import { EXIT_OK, EXIT_REFUSED } from './exit-codes.ts';
+import { jsonText, printRefusal } from './refusal.ts';
 import { formatAge, formatBytes, formatTable } from './table.ts';
+import { showOrWatch, type WatchOptions } from './watch.ts';
 
-export async function statusCommand(options: DaemonOptions & { readonly json?: boolean }): Promise<number> {
-  const { status, body } = await ask('GET', '/v1/status', options);
-  if (status !== 200) throw new CommandFailure(EXIT_REFUSED, (body as Problem).detail);
-  process.stdout.write(
-    options.json ? `${JSON.stringify(body, undefined, 2)}\n` : formatStatus(body as Status),
-  );
-  return EXIT_OK;
+export function statusCommand(options: DaemonOptions & WatchOptions): Promise<number> {
+  return showOrWatch(options, async () => {
+    const answer = await ask({ method: 'GET', path: '/v1/status' }, options);
+    if (answer.status !== 200) return printRefusal(answer, options);
+    return options.json === true ? jsonText(answer.body) : formatStatus(answer.body as Status);
+  });
 }
 
 function formatStatus(status: Status): string {
   const { totals, descriptors, last_reload: reload } = status;
-  const facts = [
+  const facts: [string, string][] = [
     ['sluice', `${status.version}, ${status.phase}, pid ${status.pid}, up ${formatAge(status.uptime_ms)}`],
     ['configuration', `${status.configuration} (plan ${status.plan}, ${status.services} services)`],
     ['connections', `${totals.connections} live, ${totals.accepted} accepted`],
@@ -28,13 +27,14 @@ function formatStatus(status: Status): string {
       `${descriptors.used} of ${descriptors.max} (limit ${descriptors.limit}, ${descriptors.reserved} reserved)`,
     ],
   ];
+  facts.push(...governanceFacts(status));
   if (reload !== null) {
     const outcome = reload.ok ? `applied in ${reload.duration_ms} ms` : `refused: ${reload.error}`;
     facts.push(['last reload', `${reload.at} by ${reload.trigger}, ${outcome}`]);
     if (reload.restart_needed.length > 0) facts.push(['restart needed', reload.restart_needed.join(', ')]);
   }
-  const width = Math.max(...facts.map(([name]) => name?.length ?? 0));
-  const head = facts.map(([name, text]) => `${name?.padEnd(width)}  ${text}\n`).join('');
+  const width = Math.max(...facts.map(([name]) => name.length));
+  const head = facts.map(([name, text]) => `${name.padEnd(width)}  ${text}\n`).join('');
   const inbounds = status.inbounds.map(({ tag, type, listen }) => [tag, type, listen]);
   const workers = status.workers.map((worker) => [
     worker.worker,
@@ -52,4 +52,22 @@ function formatStatus(status: Status): string {
     formatTable(['WORKER', 'LIFE', 'CONNECTIONS', 'ACCEPTED', 'UP', 'DOWN', 'DEATHS'], workers),
     ...(ended.length === 0 ? [] : [formatTable(['ENDED', 'COUNT'], ended)]),
   ].join('\n');
+}
+
+/** What differs from a daemon where nothing has been governed yet. */
+function governanceFacts({ evictions, receipts, store }: Status): [string, string][] {
+  const facts: [string, string][] = [];
+  if (evictions.started > 0) {
+    const running = evictions.running > 0 ? `, ${evictions.running} running` : '';
+    facts.push(['evictions', `${evictions.started}${running}; ${evictions.closed} connections ended`]);
+  }
+  if (evictions.last_reconcile !== null) {
+    const { ended, duration_us: durationUs } = evictions.last_reconcile;
+    facts.push(['last change', `${ended} connections ended in ${(durationUs / 1_000).toFixed(1)} ms`]);
+  }
+  if (receipts.written + receipts.dropped + receipts.errors > 0) {
+    facts.push(['receipts', `${receipts.written} written, ${receipts.dropped + receipts.errors} lost`]);
+  }
+  if (store !== null && store.state !== 'ok') facts.push(['store', `${store.state}: ${store.error ?? ''}`]);
+  return facts;
 }

@@ -13,6 +13,19 @@ describe('tables for people', () => {
       ),
     ).toBe('NAME          N\na             5\nlong name  1234\n');
     expect(formatTable(['NAME'], [])).toBe('NAME\n');
+    expect(
+      formatTable(
+        ['UP', 'AGE', 'USER'],
+        [
+          ['1.5 kB', '2m 5s', '-'],
+          ['-', '3s', '-'],
+        ],
+      ),
+    ).toBe('    UP    AGE  USER\n1.5 kB  2m 5s  -\n     -     3s  -\n');
+  });
+
+  it('never moves the cursor of whoever reads it', () => {
+    expect(formatTable(['NAME'], [['a\u001b[2Jb\n\u009bc']])).toBe('NAME\na?[2Jb??c\n');
   });
 
   it('shortens bytes and ages', () => {

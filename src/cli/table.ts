@@ -1,14 +1,21 @@
 // Aligned columns for people. Programs use --json.
 
-/** @param rows of equal length; columns that hold only numbers are aligned to the right */
+/** What a column is aligned to the right for: numbers, with a unit or not; ages; `-` where there is none. */
+const QUANTITY = /^(-|[\d.]+( [kMGTP]?B)?|(\d+[dhms] ?)+)$/;
+/** A name may hold what would move the cursor of whoever reads it. */
+// oxlint-disable-next-line no-control-regex
+const CONTROL = /[\u0000-\u001f\u007f-\u009f]/g;
+
+/** @param rows of equal length; columns that hold only quantities are aligned to the right */
 export function formatTable(
   head: readonly string[],
   rows: readonly (readonly (string | number)[])[],
 ): string {
-  const cells = [head, ...rows].map((row) => row.map(String));
+  const cells = [head, ...rows].map((row) => row.map((cell) => String(cell).replaceAll(CONTROL, '?')));
   const widths = head.map((_, column) => Math.max(...cells.map((row) => row[column]?.length ?? 0)));
   const isNumber = head.map(
-    (_, column) => rows.length > 0 && rows.every((row) => typeof row[column] === 'number'),
+    (_, column) =>
+      rows.some((row) => row[column] !== '-') && rows.every((row) => QUANTITY.test(String(row[column]))),
   );
   return cells
     .map((row) => {
