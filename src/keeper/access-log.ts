@@ -33,7 +33,7 @@ export function createAccessLogWriter(
 
   function endpoint(word: (index: number) => number, port: number): string | null {
     for (let index = 0; index < 4; index++) words[index] = word(index);
-    if (port === 0 && words.every((one) => one === 0)) return null;
+    if (words.every((one) => one === 0)) return null;
     const text = formatIp(words);
     return text.includes(':') ? `[${text}]:${port}` : `${text}:${port}`;
   }
