@@ -14,21 +14,19 @@ const { DatabaseSync }: Sqlite = builtin ?? (await import('@photostructure/sqlit
 export interface SqliteDatabase {
   exec(statements: string): void;
   prepare(statement: string): StatementSyncInstance;
-  readonly isTransaction: boolean;
   /** Lets go of the file. Safe to call twice. */
   close(): void;
 }
 
 export function openSqlite(path: string): SqliteDatabase {
   const database = new DatabaseSync(path);
+  let isOpen = true;
   return {
     exec: (statements) => database.exec(statements),
     prepare: (statement) => database.prepare(statement),
-    get isTransaction() {
-      return database.isTransaction;
-    },
     close() {
-      if (!database.isOpen) return;
+      if (!isOpen) return;
+      isOpen = false;
       release(database);
       database.close();
     },

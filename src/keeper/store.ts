@@ -180,9 +180,16 @@ function inTransaction(database: SqliteDatabase, work: () => void): void {
     work();
     database.exec('COMMIT');
   } catch (error) {
-    // SQLite itself rolls back after some errors (a full disk), and then refuses to do it again.
-    if (database.isTransaction) database.exec('ROLLBACK');
+    rollBack(database);
     throw error;
+  }
+}
+
+function rollBack(database: SqliteDatabase): void {
+  try {
+    database.exec('ROLLBACK');
+  } catch {
+    // After some errors (a full disk) SQLite has done it itself, and refuses to do it again.
   }
 }
 

@@ -209,4 +209,27 @@ describe('the keeper as a thread of its own', () => {
     expect(link.statistics()).toMatchObject({ receiptsWritten: COUNT, accessLogErrors: 0 });
     expect(logged).toEqual([]);
   });
+
+  it('knows all names again after it died, and writes on', async () => {
+    const path = join(makeDirectory(), 'access.log');
+    const accessLog = { path, sample: 0.1, reasons: [], services: [] };
+    const { link, tables, threads, logged } = createKeptTables(join(makeDirectory(), 'store.db'), accessLog);
+    await link.start();
+    expect(tables.machine.receiptsEvery(0)).toBe(10);
+    link.names([{ kind: 'service', index: 1, generation: 1, name: 'told before' }]);
+    await link.flush();
+    await threads.at(-1)?.terminate();
+    await until('its death was noticed', () => logged.length === 1);
+    link.names([{ kind: 'service', index: 2, generation: 1, name: 'told meanwhile' }]);
+    const r = tables.receipts[0];
+    for (const service of [1, 2]) {
+      const at = tables.receiptRings[0]?.claim() ?? -1;
+      r?.setService(at, service);
+      r?.setServiceGeneration(at, 1);
+      r?.setReason(at, FINISHED);
+      tables.receiptRings[0]?.publish();
+    }
+    await until('both lines are there', () => lines(path).length === 2);
+    expect(lines(path).map((line) => line['service'])).toEqual(['told before', 'told meanwhile']);
+  });
 });
