@@ -25,6 +25,8 @@ import { createNames } from './control/names.ts';
 import type { Names } from './control/names.ts';
 import { createNotify } from './control/notify.ts';
 import { createReloader, readConfiguration } from './control/reload.ts';
+import { createServiceChanges } from './control/service-changes.ts';
+import { readStoredServices } from './control/stored-services.ts';
 import { createSupervisor } from './control/supervisor.ts';
 import type { WorkerStart } from './layout/messages.ts';
 import type { Supervisor } from './control/supervisor.ts';
@@ -175,6 +177,7 @@ async function start(
     hashOf: (credential) => edge.identities.hashOf(credential),
     decoyOf: (choice) => edge.identities.decoyOf(choice),
   });
+  edge.services.load(readStoredServices(loaded.services, configuration));
   await edge.apply(configuration);
   const { workers } = limits;
   log.info(
@@ -260,6 +263,7 @@ async function start(
       names,
       verifier,
       reloader,
+      serviceChanges: createServiceChanges(edge, keeper),
     };
     const logDropped = () => destination.dropped;
     const context = { version, startedAtMs, phase, testFaults, logDropped, ...parts };

@@ -4,12 +4,15 @@
 import type { Directory } from '../control/directory.ts';
 import type { Edge } from '../control/edge.ts';
 import type { Evictions } from '../control/evictions.ts';
+import type { HotSet } from '../control/hot-set.ts';
+import type { KeeperLink } from '../control/keeper-link.ts';
 import type { Phase } from '../control/lifecycle.ts';
 import type { Names } from '../control/names.ts';
 import type { Reloader } from '../control/reload.ts';
+import type { ServiceChanges } from '../control/service-changes.ts';
 import type { Supervisor } from '../control/supervisor.ts';
+import type { UsageBook } from '../control/usage-book.ts';
 import type { Verifier } from '../control/verifier.ts';
-import type { KeeperStatistics } from '../layout/keeper-messages.ts';
 import type { Tables } from '../layout/tables.ts';
 
 export interface ApiContext {
@@ -21,10 +24,13 @@ export interface ApiContext {
   readonly edge: Edge;
   /** Names of what connections refer to. */
   readonly directory: Directory;
-  readonly evictions?: Evictions;
-  readonly keeper?: { statistics(): KeeperStatistics };
+  readonly evictions: Evictions;
+  readonly keeper: Pick<KeeperLink, 'statistics'>;
+  readonly serviceChanges?: ServiceChanges;
+  /** What every service has used. */
+  readonly book: UsageBook;
   /** Rows of counters that have changed of late. */
-  readonly hotSet?: { readonly size: number };
+  readonly hotSet: Pick<HotSet, 'size'>;
   readonly supervisor: Supervisor;
   readonly names: Names;
   readonly verifier: Verifier;

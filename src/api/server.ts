@@ -26,6 +26,7 @@ import { metricsRoute } from './metrics.ts';
 import { completeOpenApi, type OpenApiDocument, openApiHead } from './openapi.ts';
 import { PROBLEM_TYPE, problem, problemOf } from './problem.ts';
 import { reloadRoute } from './reload.ts';
+import { serviceRoutes } from './services.ts';
 import { statusRoute } from './status.ts';
 import { testFaultRoutes } from './test-faults.ts';
 import { carriesToken, loadToken } from './token.ts';
@@ -128,6 +129,7 @@ export async function buildApi(context: ApiContext, log: Log, admits: Admission)
   await app.register(async (scope) => {
     connectionRoutes(scope, context);
     evictionRoutes(scope, context);
+    serviceRoutes(scope, context);
     statusRoute(scope, context);
     reloadRoute(scope, context);
     healthRoutes(scope, context);

@@ -29,13 +29,22 @@ export function checkReferences(reading: Reading, written: Written): void {
     }
   }
   findGroupLoops(reading, written.outbounds ?? []);
-  for (const [index, service] of (written.services ?? []).entries()) {
-    refer(reading, ['services', index, 'outbound'], service?.outbound, 'outbound', names.outbounds);
-  }
+  checkServiceReferences(reading, written, names.outbounds);
   for (const [index, rule] of (written.rules ?? []).entries()) {
     checkRule(reading, rule, ['rules', index], names, false);
   }
   refer(reading, ['final'], written.final, 'outbound', names.outbounds);
+}
+
+/** @param outbounds tags that exist; only the keys matter */
+export function checkServiceReferences(
+  reading: Reading,
+  written: Pick<Written, 'services'>,
+  outbounds: ReadonlyMap<string, unknown>,
+): void {
+  for (const [index, service] of (written.services ?? []).entries()) {
+    refer(reading, ['services', index, 'outbound'], service?.outbound, 'outbound', outbounds);
+  }
 }
 
 /** Two inbounds on one address and transport. Port 0 is another port each time. */
@@ -68,7 +77,8 @@ function collectNames(reading: Reading, written: Written): Names {
   return { inbounds, outbounds, ruleSets };
 }
 
-function collectIdentities(reading: Reading, written: Written): void {
+/** Names of services, users and servers: each once. */
+export function collectIdentities(reading: Reading, written: Pick<Written, 'services'>): void {
   const services = new Map<string, Path>();
   const users = new Map<string, Path>();
   const serverNames = new Map<string, Path>();
@@ -129,7 +139,7 @@ function refer(
   path: Path,
   value: string | undefined,
   kind: string,
-  names: ReadonlyMap<string, Path>,
+  names: ReadonlyMap<string, unknown>,
 ): void {
   if (value === undefined || names.has(value)) return;
   const found = quoted(value);

@@ -314,7 +314,8 @@ const user = closed({
   password: text('a password', 'Plain, or $scrypt$ln=14,r=8,p=1$salt$hash.', { maxLength: 1024 }),
 });
 
-const service = closed({
+/** One service, as it is written. */
+export const serviceSchema = closed({
   name: name('Unique.'),
   enabled: Type.Optional(Type.Boolean({ default: true, description: 'False refuses it. Default: true.' })),
   users: Type.Optional(Type.Array(user, { title: 'a list of users', description: 'Who belongs to it.' })),
@@ -565,7 +566,7 @@ export const configurationSchema = closed(
       }),
     ),
     services: Type.Optional(
-      Type.Array(service, { title: 'a list of services', description: 'Who connections belong to.' }),
+      Type.Array(serviceSchema, { title: 'a list of services', description: 'Who connections belong to.' }),
     ),
     rule_sets: Type.Optional(
       Type.Array(ruleSet, { title: 'a list of rule sets', description: 'Files that rules refer to.' }),
@@ -585,6 +586,12 @@ export const configurationSchema = closed(
     title: 'a mapping with the keys of a configuration',
     definitions: { rule },
   },
+);
+
+/** Services alone, as the API is sent them: the same words as in a file. */
+export const servicesSchema = closed(
+  { services: Type.Array(serviceSchema, { title: 'a list of services', description: 'Services.' }) },
+  { title: 'a mapping with the key `services`' },
 );
 
 /** The keys of each variant, for telling that a key belongs to another `type`. */

@@ -4,10 +4,16 @@
 // What was found wrong is then cut out of the value, so that the checks that follow see right types everywhere, keep
 // the indexes of the lists, and say nothing twice.
 
-import { Ajv, type ErrorObject } from 'ajv';
+import { Ajv, type ErrorObject, type ValidateFunction } from 'ajv';
 import { type Complaint, type Path, shown } from './mistakes.ts';
 import { nearest } from './nearest.ts';
-import { configurationSchema, NAME_TITLE, VARIANT_KEYS, type WrittenConfiguration } from './schema.ts';
+import {
+  configurationSchema,
+  NAME_TITLE,
+  servicesSchema,
+  VARIANT_KEYS,
+  type WrittenConfiguration,
+} from './schema.ts';
 
 /** Every key may be missing, every element may have been cut out; what is there has the right type. */
 export type Partly<Written> = Written extends readonly (infer Item)[]
@@ -16,19 +22,41 @@ export type Partly<Written> = Written extends readonly (infer Item)[]
     ? { readonly [Key in keyof Written]?: Partly<Written[Key]> | undefined }
     : Written;
 
-export interface Shape {
-  readonly written: Partly<WrittenConfiguration>;
+/** Services as the API is sent them. */
+export type WrittenServices = Pick<Required<WrittenConfiguration>, 'services'>;
+
+export interface Shape<Written = WrittenConfiguration> {
+  readonly written: Partly<Written>;
   readonly complaints: readonly Complaint[];
 }
 
-// `verbose` puts schema and value into each error; `allErrors` is safe because the document is bounded before.
-const validate = new Ajv({ allErrors: true, verbose: true, discriminator: true, strict: false }).compile(
-  configurationSchema,
-);
+/** Compiled when it is first needed: it takes longer than most checks. */
+function validator(schema: object): () => ValidateFunction {
+  let validate: ValidateFunction | undefined;
+  return () => {
+    // `verbose` puts schema and value into each error; `allErrors` is safe because the document is bounded before.
+    validate ??= new Ajv({ allErrors: true, verbose: true, discriminator: true, strict: false }).compile(
+      schema,
+    );
+    return validate;
+  };
+}
+
+const configurationValidator = validator(configurationSchema);
+const servicesValidator = validator(servicesSchema);
 
 /** @param value the plain value of a document; it is changed: see above */
 export function checkShape(value: unknown): Shape {
-  if (validate(value)) return { written: value as Partly<WrittenConfiguration>, complaints: [] };
+  return checkBy<WrittenConfiguration>(configurationValidator(), value);
+}
+
+/** As `checkShape`, for services alone. */
+export function checkServicesShape(value: unknown): Shape<WrittenServices> {
+  return checkBy<WrittenServices>(servicesValidator(), value);
+}
+
+function checkBy<Written>(validate: ValidateFunction, value: unknown): Shape<Written> {
+  if (validate(value)) return { written: value as Partly<Written>, complaints: [] };
   const root = value;
   const errors = withoutOtherBranches(validate.errors ?? []);
   const mistyped = mistypedKeys(errors);
@@ -40,7 +68,7 @@ export function checkShape(value: unknown): Shape {
   }
   for (const error of errors) cut(root, error);
   const isObject = typeof root === 'object' && root !== null && !Array.isArray(root);
-  return { written: isObject ? (root as Partly<WrittenConfiguration>) : {}, complaints };
+  return { written: (isObject ? root : {}) as Partly<Written>, complaints };
 }
 
 /** Keywords that only say that a combination failed, where other errors or the branch taken say how. */

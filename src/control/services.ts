@@ -11,6 +11,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { Configuration, Service } from '../config/configuration.ts';
 import { pathText, quoted, type RequestMistake } from '../config/mistakes.ts';
+import { nearest } from '../config/nearest.ts';
 import { SluiceError } from './errors.ts';
 import type { Identities, ServicesChange } from './identities.ts';
 import { findConflicts } from './service-conflicts.ts';
@@ -39,6 +40,8 @@ export interface ServicesPlan {
 export interface ServiceRegistry {
   readonly count: number;
   find(name: string): ServiceEntry | undefined;
+  /** @throws SluiceError service_unknown, with the nearest name */
+  require(name: string): ServiceEntry;
   /** Sorted. */
   names(): readonly string[];
   /** What the store held when the daemon started. Before the first configuration, and once. */
@@ -51,6 +54,8 @@ export interface ServiceRegistry {
 
 type Holders = Pick<Identities, 'holderOfUser' | 'holderOfServerName'>;
 
+/** Among more names nobody looks for the nearest: it would hold up the control thread. */
+const COMPARED_MAX = 20_000;
 /** Beyond so many new or lost names the sorted list is made anew. */
 const INSERTED_MAX = 64;
 
@@ -90,6 +95,14 @@ export function createServiceRegistry(): ServiceRegistry {
       return entries.size;
     },
     find: (name) => entries.get(name),
+    require(name) {
+      const entry = entries.get(name);
+      if (entry !== undefined) return entry;
+      const near = entries.size > COMPARED_MAX ? undefined : nearest(name, entries.keys());
+      const hint = near === undefined ? '' : `; did you mean ${quoted(near)}?`;
+      const message = `there is no service ${quoted(name)}${hint}`;
+      throw new SluiceError('service_unknown', message, { service: name, nearest: near });
+    },
     names() {
       sorted ??= [...entries.keys()].sort(compareText);
       return sorted;
@@ -255,8 +268,14 @@ function isSameList(before: readonly string[], after: readonly string[]): boolea
   return before.length === after.length && before.every((text, at) => text === after[at]);
 }
 
+/** Where the first name behind `name` stands. */
+export function nameAfter(names: readonly string[], name: string): number {
+  const place = placeOf(names, name);
+  return names[place] === name ? place + 1 : place;
+}
+
 /** Where a name stands, or belongs, in a sorted list. */
-export function placeOf(names: readonly string[], name: string): number {
+function placeOf(names: readonly string[], name: string): number {
   let low = 0;
   let high = names.length;
   while (low < high) {

@@ -1,0 +1,299 @@
+// Changes of services by the API: checked in the words of the configuration, stored, and only then in force. One after the
+// other, and after reloads (edge.ts), so that what was checked is still so when it comes into force.
+//
+//   owner and revision ─► checks of the file ─► names of others ─► room ─► store ─► rows ─► reconciled
+//                     nothing has changed up to here ───────────────────┘
+//
+// Control thread only.
+
+import { dirname } from 'node:path';
+import { setImmediate as turn } from 'node:timers/promises';
+import { isDeepStrictEqual } from 'node:util';
+import { checkServices } from '../config/check-service.ts';
+import type { Service } from '../config/configuration.ts';
+import { type Path, pathText, quoted, type RequestMistake } from '../config/mistakes.ts';
+import type { StoredService } from '../layout/keeper-messages.ts';
+import { NOTHING_RECONCILED } from './contradiction.ts';
+import type { Reconciled } from './contradiction.ts';
+import type { Edge } from './edge.ts';
+import { SluiceError } from './errors.ts';
+import { findConflicts } from './service-conflicts.ts';
+import {
+  isMapping,
+  mergedPatch,
+  patchMistakes,
+  refuse,
+  requireList,
+  requireMapping,
+  withPasswords,
+} from './service-writing.ts';
+import type { WrittenMapping } from './service-writing.ts';
+import { type ApiService, asksNobody, type ServiceEntry, type ServicesPlan } from './services.ts';
+
+/** What must hold of the service as it is; else nothing changes. */
+export interface Conditions {
+  /** One of these revisions; `any`: it is there. */
+  readonly ifMatch?: readonly number[] | 'any' | undefined;
+  /** It is not there. */
+  readonly ifAbsent?: boolean | undefined;
+}
+
+interface Effect {
+  /** Microseconds from the call until the change was in force, on all workers at once. */
+  readonly effectiveUs: number;
+  readonly reconciled: Reconciled;
+  readonly warnings: readonly RequestMistake[];
+}
+
+export interface ServiceChanged extends Effect {
+  /** As it is now; undefined: gone. */
+  readonly entry: ServiceEntry | undefined;
+  readonly isNew: boolean;
+}
+
+export interface ServicesChanged extends Effect {
+  readonly added: number;
+  readonly changed: number;
+  readonly unchanged: number;
+  readonly removed: number;
+}
+
+/** All throw SluiceError, and have changed nothing then, but for `reconcile_late`. */
+export interface ServiceChanges {
+  /** Creates or replaces. A user without a password keeps the one that this service knows. */
+  put(name: string, body: unknown, conditions: Conditions): Promise<ServiceChanged>;
+  /** RFC 7396, of policy only. */
+  patch(name: string, patch: unknown, conditions: Conditions): Promise<ServiceChanged>;
+  remove(name: string, conditions: Conditions): Promise<ServiceChanged>;
+  /** Adds or changes all of them, as one. @param body a mapping with the list `services` */
+  putAll(body: unknown): Promise<ServicesChanged>;
+  /** Makes the services of the API exactly these, as one. */
+  replaceAll(body: unknown): Promise<ServicesChanged>;
+}
+
+export interface ServiceStore {
+  /** As one change, in the store when it resolves; `remove` first. @throws SluiceError store_failed: nothing changed */
+  changeServices(put: readonly StoredService[], remove: readonly string[]): Promise<void>;
+}
+
+type Written = Omit<ApiService, 'revision'>;
+
+export function createServiceChanges(
+  edge: Pick<Edge, 'exclusively' | 'applyServices' | 'services' | 'identities' | 'configuration'>,
+  store: ServiceStore,
+): ServiceChanges {
+  const registry = edge.services;
+  // The checks are compiled now, so that the first change is as quick as the others.
+  checkServices([], { baseDirectory: '/', outbounds: [] });
+
+  /** @throws SluiceError service_unknown, owned_by_file, revision_conflict */
+  function requireChangeable(
+    name: string,
+    isNeeded: boolean,
+    conditions: Conditions,
+  ): ServiceEntry | undefined {
+    const entry = isNeeded ? registry.require(name) : registry.find(name);
+    if (entry?.owner === 'file' && !entry.definition.implicit) {
+      const message = `service ${quoted(name)} belongs to the configuration file; change it there and reload`;
+      throw new SluiceError('owned_by_file', message, { service: name });
+    }
+    const { ifMatch, ifAbsent } = conditions;
+    const isMatched =
+      ifMatch === undefined ||
+      (entry !== undefined && (ifMatch === 'any' || ifMatch.includes(entry.revision)));
+    if (isMatched && !(ifAbsent === true && entry !== undefined)) return entry;
+    const revision = entry?.revision ?? null;
+    const is = revision === null ? 'is not there' : `is at revision ${revision}`;
+    throw new SluiceError('revision_conflict', `service ${quoted(name)} ${is}`, { service: name, revision });
+  }
+
+  /** @throws SluiceError request_invalid with all mistakes */
+  function check(list: readonly WrittenMapping[], pathOf?: (place: number) => Path) {
+    const { fileName, outbounds } = edge.configuration;
+    const context = { baseDirectory: dirname(fileName), outbounds: outbounds.map(({ tag }) => tag) };
+    const { services, mistakes, warnings } = checkServices(list, context, pathOf);
+    refuse(mistakes);
+    const put = services.map((definition, place): Written => {
+      const { target } = definition;
+      // A path that was relative is not to depend on where the file lies when it is read again.
+      const absolute = target?.kind === 'unix' ? { target: target.text } : {};
+      return { owner: 'api', definition, written: { ...list[place], ...absolute } };
+    });
+    return { put, warnings };
+  }
+
+  /** What only the services in force can tell. @throws SluiceError request_invalid */
+  function plan(
+    put: readonly Written[],
+    remove: readonly string[],
+    pathOf: (place: number) => Path,
+  ): ServicesPlan {
+    const mistakes: RequestMistake[] = [];
+    for (const [place, { definition }] of put.entries()) {
+      if (definition.users.length === 0 || !isGivenToAll(definition.name)) continue;
+      mistakes.push({
+        path: pathText([...pathOf(place), 'users']),
+        found: 'a list',
+        expected: 'no users',
+        message: asksNobody(definition.name),
+      });
+    }
+    const planned = registry.planApi(put, remove);
+    for (const { place, path, what, value, holder } of findConflicts(planned.change, edge.identities)) {
+      const owner = registry.find(holder)?.owner === 'file' ? ' of the configuration file' : '';
+      mistakes.push({
+        path: pathText([...pathOf(place), ...path]),
+        found: quoted(value),
+        expected: 'one that is not used yet',
+        message: `${what} ${quoted(value)} belongs to service ${quoted(holder)}${owner}`,
+      });
+    }
+    refuse(mistakes);
+    return planned;
+  }
+
+  function isGivenToAll(name: string): boolean {
+    return edge.configuration.inbounds.some(({ type, service }) => type !== 'forward' && service === name);
+  }
+
+  async function apply(planned: ServicesPlan, beganMs: number) {
+    let effectiveUs = 0;
+    const put = planned.stored.map(({ definition, revision, written }) => {
+      return { name: definition.name, revision, definition: JSON.stringify(written) };
+    });
+    const { reconciled } = await edge.applyServices(
+      planned,
+      () => store.changeServices(put, planned.forgotten),
+      () => {
+        effectiveUs = microsecondsSince(beganMs);
+      },
+    );
+    return { effectiveUs, reconciled };
+  }
+
+  async function putOne(
+    name: string,
+    written: WrittenMapping,
+    entry: ServiceEntry | undefined,
+    beganMs: number,
+  ) {
+    const { put, warnings } = check([written], () => []);
+    const isNew = entry === undefined;
+    if (entry?.owner === 'api' && isDeepStrictEqual(entry.written, put[0]?.written))
+      return {
+        entry,
+        isNew,
+        warnings,
+        effectiveUs: microsecondsSince(beganMs),
+        reconciled: NOTHING_RECONCILED,
+      };
+    const effect = await apply(
+      plan(put, [], () => []),
+      beganMs,
+    );
+    return { entry: registry.find(name), isNew, warnings, ...effect };
+  }
+
+  /** With passwords that are known. @throws SluiceError request_invalid */
+  function listOf(body: unknown): WrittenMapping[] {
+    return requireList(body).map((one) => {
+      const { name } = isMapping(one) ? one : {};
+      const entry = typeof name === 'string' ? registry.find(name) : undefined;
+      return withPasswords(one, entry) as WrittenMapping;
+    });
+  }
+
+  async function putMany(body: unknown, isExact: boolean, beganMs: number): Promise<ServicesChanged> {
+    const list = listOf(body);
+    await turn();
+    const { put, warnings } = check(list);
+    await turn();
+    const foreign = put.flatMap(({ definition: { name } }, place): RequestMistake[] => {
+      const entry = registry.find(name);
+      if (entry?.owner !== 'file' || entry.definition.implicit) return [];
+      const message = `service ${quoted(name)} belongs to the configuration file; change it there and reload`;
+      const path = pathText(['services', place, 'name']);
+      return [{ path, found: quoted(name), expected: 'a name that the file does not own', message }];
+    });
+    refuse(foreign);
+    const different = put.filter(({ definition, written }) => {
+      const entry = registry.find(definition.name);
+      return entry?.owner !== 'api' || !isDeepStrictEqual(entry.written, written);
+    });
+    const added = different.filter(({ definition }) => registry.find(definition.name) === undefined).length;
+    const wanted = new Set(put.map(({ definition }) => definition.name));
+    const isLeftOut = (name: string) => !wanted.has(name) && registry.find(name)?.owner === 'api';
+    const remove = isExact ? registry.names().filter(isLeftOut) : [];
+    const places = new Map(put.map(({ definition }, place): [Service, number] => [definition, place]));
+    const planned = plan(different, remove, (place) => [
+      'services',
+      places.get(different[place]?.definition as Service) as number,
+    ]);
+    await turn();
+    const effect = await apply(planned, beganMs);
+    return {
+      added,
+      changed: different.length - added,
+      unchanged: put.length - different.length,
+      removed: remove.length,
+      warnings,
+      ...effect,
+    };
+  }
+
+  return {
+    put(name, body, conditions) {
+      const beganMs = performance.now();
+      return edge.exclusively(async () => {
+        const entry = requireChangeable(name, false, conditions);
+        const mistakes: RequestMistake[] = [];
+        const { name: written } = isMapping(body) ? body : {};
+        if (written !== undefined && written !== name) {
+          const found = typeof written === 'string' ? quoted(written) : 'something else';
+          const message = `the body names another service than the path; expected ${quoted(name)}, or no "name"`;
+          mistakes.push({ path: 'name', found, expected: quoted(name), message });
+        }
+        refuse([...requireMapping(body), ...mistakes]);
+        const whole = { name, ...(withPasswords(body, entry) as WrittenMapping) };
+        return putOne(name, whole, entry, beganMs);
+      });
+    },
+
+    patch(name, patch, conditions) {
+      const beganMs = performance.now();
+      return edge.exclusively(async () => {
+        const entry = requireChangeable(name, true, conditions);
+        refuse(requireMapping(patch));
+        refuse(patchMistakes(patch as WrittenMapping));
+        const merged = mergedPatch(entry?.written ?? { name }, patch) as WrittenMapping;
+        return putOne(name, merged, entry, beganMs);
+      });
+    },
+
+    remove(name, conditions) {
+      const beganMs = performance.now();
+      return edge.exclusively(async () => {
+        const entry = requireChangeable(name, true, conditions);
+        if (entry?.owner === 'file') {
+          const message = `service ${quoted(name)} is there because an inbound of the configuration file needs it`;
+          throw new SluiceError('owned_by_file', message, { service: name });
+        }
+        const effect = await apply(registry.planApi([], [name]), beganMs);
+        return { entry: registry.find(name), isNew: false, warnings: [], ...effect };
+      });
+    },
+
+    putAll(body) {
+      const beganMs = performance.now();
+      return edge.exclusively(() => putMany(body, false, beganMs));
+    },
+    replaceAll(body) {
+      const beganMs = performance.now();
+      return edge.exclusively(() => putMany(body, true, beganMs));
+    },
+  };
+}
+
+function microsecondsSince(beganMs: number): number {
+  return Math.round((performance.now() - beganMs) * 1000);
+}
