@@ -4,6 +4,8 @@
 import type { FastifyInstance } from 'fastify';
 import type { Directory, Names, ObjectReference } from '../control/directory.ts';
 import type { Eviction, EvictionRequest, Evictions } from '../control/evictions.ts';
+import { createUsageBook } from '../control/usage-book.ts';
+import type { KeeperStatistics } from '../layout/keeper-messages.ts';
 import { LIST_INBOUND, LIST_SERVICE, NO_SLOT, NOT_LINKED } from '../layout/lists.ts';
 import { MAPPED_WORD } from '../sys/socket-address.ts';
 import { SLOT_RELAYING } from '../layout/slot.ts';
@@ -172,6 +174,18 @@ export function noteEvictions() {
   return { evictions: evictions as unknown as Evictions, requests, outcome };
 }
 
+const KEPT: KeeperStatistics = {
+  receiptsWritten: 7,
+  receiptsFiltered: 3,
+  accessLogErrors: 1,
+  storeState: 'failed',
+  storeError: 'disk full',
+  lastCommitAtMs: 2_000,
+  lastCommitMs: 1,
+  commits: 9,
+  evictionsDropped: 0,
+};
+
 const EDGE = {
   version: 3,
   configuration: { fileName: '/etc/edge.yaml' },
@@ -189,6 +203,12 @@ export async function buildTestApi(tables: Tables, parts: object = {}): Promise<
     tables,
     edge: EDGE,
     directory: DIRECTORY,
+    evictions: noteEvictions().evictions,
+    keeper: { statistics: () => KEPT },
+    hotSet: { size: 5 },
+    book: createUsageBook(),
+    // Only described here: its own tests make it work.
+    serviceChanges: {},
     supervisor: { states: () => [state, state], fail: () => false },
     names: { statistics: () => ({}) },
     verifier: { statistics: () => ({}) },

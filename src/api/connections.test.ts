@@ -94,7 +94,7 @@ describe('GET /v1/connections', () => {
       );
     }
     const expected = (test: (at: number) => boolean) =>
-      [0, 1].flatMap((worker) => ids.filter((id, at) => at % 2 === worker && test(at)));
+      [0, 1].flatMap((worker) => ids.filter((_id, at) => at % 2 === worker && test(at)));
     const found = async (query: string) => (await list(query)).connections.map(({ id }) => id);
     expect(await found('')).toEqual(expected(() => true));
     expect(await found('?service=bob')).toEqual(expected((at) => (at % 3) % 2 === 1));

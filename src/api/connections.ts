@@ -92,7 +92,6 @@ export function connectionRoutes(app: FastifyInstance, context: ApiContext): voi
     },
   );
   const { evictions } = context;
-  if (evictions === undefined) return;
   app.delete<{ Params: { id: string }; Querystring: Static<typeof closeSchema> }>(
     '/v1/connections/:id',
     {

@@ -72,7 +72,6 @@ const tags = ['evictions'];
 
 export function evictionRoutes(app: FastifyInstance, context: ApiContext): void {
   const { evictions } = context;
-  if (evictions === undefined) return;
   startRoute(app, context, evictions);
   app.get(
     '/v1/evictions',

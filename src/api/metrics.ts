@@ -106,6 +106,12 @@ function governanceFamilies({ tables }: ApiContext, status: Status): string[] {
       ],
     ),
     family(
+      'sluice_services_online',
+      'gauge',
+      'Services with connections.',
+      only(status.usage.services_online),
+    ),
+    family(
       'sluice_hot_rows',
       'gauge',
       'Counters of services and users that changed of late.',
@@ -115,7 +121,7 @@ function governanceFamilies({ tables }: ApiContext, status: Status): string[] {
       'sluice_store_ok',
       'gauge',
       '1 while the store takes what is written to it.',
-      only(store === null || store.state === 'ok' ? 1 : 0),
+      only(store.state === 'ok' ? 1 : 0),
     ),
   ];
 }

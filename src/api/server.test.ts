@@ -8,6 +8,7 @@ import { SluiceError } from '../control/errors.ts';
 import { createEdge } from '../control/edge.ts';
 import { createNames } from '../control/names.ts';
 import type { ReloadResult } from '../control/reload.ts';
+import { createUsageBook } from '../control/usage-book.ts';
 import { createVerifier } from '../control/verifier.ts';
 import { deriveNameKeys } from '../layout/name-hash.ts';
 import { FINISHED, REASONS_COUNT, reasonName } from '../layout/reasons.ts';
@@ -76,6 +77,20 @@ async function setUp(reload: () => ReloadResult = () => ({}) as ReloadResult, te
       decoyOf: () => undefined,
     }),
     reloader: { reload: async () => reload(), last: () => undefined },
+    evictions: { statistics: () => ({ started: 0, running: 0, closed: 0, lastReconcile: undefined }) },
+    keeper: {
+      statistics: () => ({
+        receiptsWritten: 0,
+        receiptsFiltered: 0,
+        accessLogErrors: 0,
+        storeState: 'ok',
+        storeError: null,
+        commits: 0,
+        lastCommitAtMs: 0,
+      }),
+    },
+    hotSet: { size: 0 },
+    book: createUsageBook(),
     phase: () => 'ready',
     logDropped: () => 2,
     testFaults,

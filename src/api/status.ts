@@ -3,9 +3,11 @@
 
 import type { FastifyInstance } from 'fastify';
 import { type Static, Type } from 'typebox';
+import { shownReconciled } from '../control/reload.ts';
 import { REASONS_COUNT, reasonName } from '../layout/reasons.ts';
 import { WORKER_DRAINING, WORKER_READY, WORKER_STARTING, WORKER_STOPPED } from '../layout/worker.ts';
 import type { ApiContext } from './context.ts';
+import { reconciledSchema } from './reload.ts';
 
 const Count = Type.Integer({ minimum: 0 });
 
@@ -59,19 +61,14 @@ export const statusSchema = Type.Object(
         plan: Type.Integer(),
         error: Type.Union([Type.Null(), Type.String()]),
         restart_needed: Type.Array(Type.String()),
+        reconciled: Type.Union([Type.Null(), reconciledSchema]),
       }),
     ]),
     evictions: Type.Object({
       started: Type.Integer({ minimum: 0, description: 'since the daemon started' }),
       running: Count,
       closed: Type.Integer({ minimum: 0, description: 'connections that evictions ended' }),
-      last_reconcile: Type.Union([
-        Type.Null(),
-        Type.Object({
-          ended: Type.Integer({ minimum: 0, description: 'connections that a change no longer allowed' }),
-          duration_us: Count,
-        }),
-      ]),
+      last_reconcile: Type.Union([Type.Null(), reconciledSchema]),
     }),
     receipts: Type.Object({
       written: Type.Integer({ minimum: 0, description: 'lines of the access log' }),
@@ -79,19 +76,26 @@ export const statusSchema = Type.Object(
       dropped: Type.Integer({ minimum: 0, description: 'lost to a full ring' }),
       errors: Type.Integer({ minimum: 0, description: 'lost to a file that could not be written' }),
     }),
+    usage: Type.Object(
+      {
+        bytes_up: Count,
+        bytes_down: Count,
+        connections: Count,
+        refused: Type.Record(Type.String(), Count),
+        services_online: Type.Integer({ minimum: 0, description: 'services with connections' }),
+      },
+      { description: 'of all services, over restarts' },
+    ),
     hot_rows: Type.Integer({
       minimum: 0,
       description: 'counters of services and users that changed of late; all others are not looked at',
     }),
-    store: Type.Union([
-      Type.Null(),
-      Type.Object({
-        state: Type.String({ description: 'ok, failed' }),
-        error: Type.Union([Type.Null(), Type.String()]),
-        commits: Count,
-        last_commit_at: Type.Union([Type.Null(), Type.String({ format: 'date-time' })]),
-      }),
-    ]),
+    store: Type.Object({
+      state: Type.String({ description: 'ok, failed' }),
+      error: Type.Union([Type.Null(), Type.String()]),
+      commits: Count,
+      last_commit_at: Type.Union([Type.Null(), Type.String({ format: 'date-time' })]),
+    }),
     log: Type.Object({
       dropped: Type.Integer({ minimum: 0, description: 'lines that a stalled reader of the log lost' }),
     }),
@@ -169,41 +173,44 @@ export function readStatus(context: ApiContext): Status {
   };
 }
 
-/** What evictions, keeper and hot set say of themselves. */
-function governance(context: ApiContext): Pick<Status, 'evictions' | 'receipts' | 'hot_rows' | 'store'> {
-  const { tables, keeper, hotSet } = context;
-  const evictions = context.evictions?.statistics();
-  const reconciled = evictions?.lastReconcile;
-  const kept = keeper?.statistics();
+/** What evictions, keeper, hot set and book say of themselves. */
+function governance(
+  context: ApiContext,
+): Pick<Status, 'evictions' | 'receipts' | 'usage' | 'hot_rows' | 'store'> {
+  const { tables, keeper, hotSet, book } = context;
+  const { started, running, closed, lastReconcile } = context.evictions.statistics();
+  const kept = keeper.statistics();
   let dropped = 0;
   for (let worker = 0; worker < tables.workers.count; worker++)
     dropped += tables.workers.receiptsDropped(worker);
+  const { upBytes, downBytes, connections, refused } = book.total;
   return {
     evictions: {
-      started: evictions?.started ?? 0,
-      running: evictions?.running ?? 0,
-      closed: evictions?.closed ?? 0,
-      last_reconcile:
-        reconciled === undefined
-          ? null
-          : { ended: reconciled.ended, duration_us: Math.round(reconciled.durationUs) },
+      started,
+      running,
+      closed,
+      last_reconcile: lastReconcile === undefined ? null : shownReconciled(lastReconcile),
     },
     receipts: {
-      written: kept?.receiptsWritten ?? 0,
-      filtered: kept?.receiptsFiltered ?? 0,
+      written: kept.receiptsWritten,
+      filtered: kept.receiptsFiltered,
       dropped,
-      errors: kept?.accessLogErrors ?? 0,
+      errors: kept.accessLogErrors,
     },
-    hot_rows: hotSet?.size ?? 0,
-    store:
-      kept === undefined
-        ? null
-        : {
-            state: kept.storeState,
-            error: kept.storeError,
-            commits: kept.commits,
-            last_commit_at: kept.lastCommitAtMs === 0 ? null : new Date(kept.lastCommitAtMs).toISOString(),
-          },
+    usage: {
+      bytes_up: upBytes,
+      bytes_down: downBytes,
+      connections,
+      refused: { ...refused },
+      services_online: book.online,
+    },
+    hot_rows: hotSet.size,
+    store: {
+      state: kept.storeState,
+      error: kept.storeError,
+      commits: kept.commits,
+      last_commit_at: kept.lastCommitAtMs === 0 ? null : new Date(kept.lastCommitAtMs).toISOString(),
+    },
   };
 }
 
@@ -245,5 +252,6 @@ function lastReload({ reloader }: ApiContext): Status['last_reload'] {
     plan: last.version,
     error: last.error?.message ?? null,
     restart_needed: [...last.restartNeeded],
+    reconciled: last.changes === undefined ? null : shownReconciled(last.changes.reconciled),
   };
 }

@@ -355,11 +355,15 @@ describe('sluice services', () => {
   });
 
   it('deletes, and loads many at once', async () => {
-    await daemon(({ method }) => (method === 'DELETE' ? [204] : [200, {}]));
+    const warnings = [{ path: 'services[0].gate', message: 'is not enforced yet' }];
+    const loaded = { added: 2, changed: 0, unchanged: 1, removed: 0, effective_us: 900, warnings };
+    await daemon(({ method }) => (method === 'DELETE' ? [204] : [200, loaded]));
     expect(await run('services', 'delete', 'alice')).toBe(0);
     expect(printed).toBe('service alice: deleted\n');
     const services = [{ name: 'a' }, { name: 'b' }];
     expect(await run('services', 'load', file(JSON.stringify({ services })))).toBe(0);
+    expect(printed).toContain('2 services: loaded, 2 added, 1 unchanged, in force after 0.90 ms\n');
+    expect(complained).toBe('warning: services[0].gate: is not enforced yet\n');
     expect(await run('services', 'load', file('- name: a\n- name: b\n'), '--replace')).toBe(0);
     expect(asked.slice(1)).toEqual([
       { method: 'POST', path: '/v1/services', body: { services } },

@@ -171,10 +171,12 @@ describe('command line', () => {
       server_names: { added: 0, removed: 0 },
       restart_needed: ['workers'],
       warnings: [],
+      reconciled: { ended: 3, duration_us: 2_100, worker_us: 10, last_gone_us: 2_000 },
     });
     expect(await run('reload', '--socket', socket)).toBe(0);
     expect(printed).toBe(
       'plan 4 in force after 7 ms\n  inbounds added: web, pg\n  services removed: old\n  users added: 2\n' +
+        '  connections no longer allowed: 3, gone after 2 ms\n' +
         '  waits for a restart: workers\n',
     );
   });

@@ -35,6 +35,9 @@ function formatReloaded(reloaded: Reloaded): string {
     if (reloaded.server_names[change] > 0)
       lines.push(`server names ${change}: ${reloaded.server_names[change]}`);
   }
+  const { ended, last_gone_us: lastGoneUs } = reloaded.reconciled;
+  if (ended > 0)
+    lines.push(`connections no longer allowed: ${ended}, gone after ${Math.round(lastGoneUs / 1_000)} ms`);
   if (lines.length === 0) lines.push('nothing has changed');
   if (reloaded.restart_needed.length > 0) {
     lines.push(`waits for a restart: ${reloaded.restart_needed.join(', ')}`);

@@ -2,7 +2,9 @@
 // change is made only to the revision that was looked at.
 
 import { readFileSync } from 'node:fs';
+import type { Static } from 'typebox';
 import { parse } from 'yaml';
+import type { serviceChangedSchema, servicesChangedSchema } from '../api/service-answer.ts';
 import { ask, CommandFailure, type DaemonOptions, type Question } from './client.ts';
 import { EXIT_REFUSED, EXIT_USAGE } from './exit-codes.ts';
 import { type OutputOptions, printAnswer } from './refusal.ts';
@@ -13,12 +15,11 @@ export interface ChangeOptions extends DaemonOptions, OutputOptions {
   readonly ifMatch?: string;
 }
 
-/** As far as it is told. */
-interface Changed {
-  readonly revision?: number;
-  readonly effective_us?: number;
-  readonly reconciled?: { readonly ended?: number };
-}
+/** What the answers to one service and to many have, as far as it is told. */
+type Changed = Partial<
+  Pick<Static<typeof serviceChangedSchema>, 'revision' | 'effective_us' | 'reconciled' | 'warnings'> &
+    Pick<Static<typeof servicesChangedSchema>, 'added' | 'changed' | 'unchanged' | 'removed'>
+>;
 
 /** @param fileName YAML or JSON of one service; `-` for standard input */
 export function putServiceCommand(fileName: string, options: ChangeOptions): Promise<number> {
@@ -74,11 +75,16 @@ async function change(
   if (ifMatch !== undefined) headers['if-match'] = ifMatch === '*' ? '*' : `"${ifMatch.replaceAll('"', '')}"`;
   const answer = await ask({ ...question, headers }, options);
   return printAnswer(answer, options, () => {
-    const { revision, effective_us: effectiveUs, reconciled } = (answer.body ?? {}) as Changed;
+    const changed = (answer.body ?? {}) as Changed;
+    const { revision, effective_us: effectiveUs, reconciled, warnings = [] } = changed;
+    for (const { path, message } of warnings) process.stderr.write(`warning: ${path}: ${message}\n`);
     const facts = [answer.status === 201 ? 'created' : verb];
+    for (const count of ['added', 'changed', 'unchanged', 'removed'] as const) {
+      if ((changed[count] ?? 0) > 0) facts.push(`${changed[count]} ${count}`);
+    }
     if (revision !== undefined) facts.push(`revision ${revision}`);
     if (effectiveUs !== undefined) facts.push(`in force after ${(effectiveUs / 1_000).toFixed(2)} ms`);
-    if (reconciled?.ended !== undefined) facts.push(`${reconciled.ended} connections ended`);
+    if (reconciled !== undefined) facts.push(`${reconciled.ended} connections ended`);
     return `${what}: ${facts.join(', ')}\n`;
   });
 }

@@ -1,6 +1,7 @@
 // `sluice services`: what there is. GET /v1/services page after page, and one of them in full.
 
 import { stringify } from 'yaml';
+import type { ServiceAnswer } from '../api/service-answer.ts';
 import { ask, type DaemonOptions } from './client.ts';
 import { jsonText, type OutputOptions, printAnswer, printRefusal } from './refusal.ts';
 import { formatBytes, formatTable } from './table.ts';
@@ -9,20 +10,8 @@ import { showOrWatch, type WatchOptions } from './watch.ts';
 /** Of one request; more are further pages. */
 const PAGE_MAX = 1_000;
 
-/** As far as the table shows it. */
-interface ListedService {
-  readonly name: string;
-  readonly owner: string;
-  readonly enabled: boolean;
-  readonly revision: number;
-  readonly users?: readonly unknown[];
-  readonly connections?: number;
-  readonly outbound?: string | null;
-  readonly usage?: { readonly bytes_up: number; readonly bytes_down: number };
-}
-
 interface ServicesAnswer {
-  readonly services: readonly ListedService[];
+  readonly services: readonly ServiceAnswer[];
   readonly next: string | null;
 }
 
@@ -36,7 +25,7 @@ interface ListOptions extends DaemonOptions, WatchOptions {
 
 export function listServicesCommand(options: ListOptions): Promise<number> {
   return showOrWatch(options, async () => {
-    const services: ListedService[] = [];
+    const services: ServiceAnswer[] = [];
     let cursor: string | null | undefined;
     do {
       const limit = String(Math.min(PAGE_MAX, options.limit - services.length));
@@ -57,17 +46,17 @@ export function listServicesCommand(options: ListOptions): Promise<number> {
   });
 }
 
-function formatServices(services: readonly ListedService[]): string {
+function formatServices(services: readonly ServiceAnswer[]): string {
   const head = ['SERVICE', 'OWNER', 'STATE', 'REVISION', 'USERS', 'CONNECTIONS', 'UP', 'DOWN', 'OUTBOUND'];
   const rows = services.map((service) => [
     service.name,
     service.owner,
     service.enabled ? 'enabled' : 'disabled',
     service.revision,
-    service.users?.length ?? 0,
-    service.connections ?? 0,
-    service.usage === undefined ? '-' : formatBytes(service.usage.bytes_up),
-    service.usage === undefined ? '-' : formatBytes(service.usage.bytes_down),
+    service.users.length,
+    service.connections,
+    formatBytes(service.usage.bytes_up),
+    formatBytes(service.usage.bytes_down),
     service.outbound ?? '-',
   ]);
   return formatTable(head, rows);

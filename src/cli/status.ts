@@ -68,6 +68,6 @@ function governanceFacts({ evictions, receipts, store }: Status): [string, strin
   if (receipts.written + receipts.dropped + receipts.errors > 0) {
     facts.push(['receipts', `${receipts.written} written, ${receipts.dropped + receipts.errors} lost`]);
   }
-  if (store !== null && store.state !== 'ok') facts.push(['store', `${store.state}: ${store.error ?? ''}`]);
+  if (store.state !== 'ok') facts.push(['store', `${store.state}: ${store.error ?? ''}`]);
   return facts;
 }

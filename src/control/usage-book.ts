@@ -42,10 +42,16 @@ export interface UsageBook {
   setPresence(service: string, connections: number): void;
   /** undefined: it has never used anything. */
   of(service: string): ServiceUsage | undefined;
+  /** Of all services together, those that have gone included. */
+  readonly total: Usage;
+  /** How many services had connections when they last changed. */
+  readonly online: number;
 }
 
 export function createUsageBook(): UsageBook {
   const pages = new Map<string, Page>();
+  const total = nothing();
+  let online = 0;
 
   function pageOf(service: string): Page {
     const page = pages.get(service) ?? { ...nothing(), users: new Map(), lastAtMs: 0, isOnline: false };
@@ -58,6 +64,7 @@ export function createUsageBook(): UsageBook {
     const user = page.users.get(delta.username) ?? nothing();
     addTo(page, delta);
     addTo(user, delta);
+    addTo(total, delta);
     page.users.set(delta.username, user);
     page.lastAtMs = Math.max(page.lastAtMs, atMs);
   }
@@ -70,9 +77,16 @@ export function createUsageBook(): UsageBook {
       for (const delta of deltas) addOne(delta, delta.atMs);
     },
     setPresence(service, connections) {
-      pageOf(service).isOnline = connections > 0;
+      const page = pageOf(service);
+      const isOnline = connections > 0;
+      if (isOnline !== page.isOnline) online += isOnline ? 1 : -1;
+      page.isOnline = isOnline;
     },
     of: (service) => pages.get(service),
+    total,
+    get online() {
+      return online;
+    },
   };
 }
 
