@@ -32,8 +32,17 @@ afterEach(async () => {
 
 function setUp(accessLog: Partial<AccessLog> | null = {}, mail: ObjectName[] = []) {
   const limits = {
-    ...{ workers: 2, slotsPerWorker: 4, pipesPerWorker: 1, services: 4, credentials: 4, serverNames: 4 },
-    ...{ targets: 4, sources: 1024, networkWords: 64, receipts: RING, isIndexed: true },
+    workers: 2,
+    slotsPerWorker: 4,
+    pipesPerWorker: 1,
+    services: 4,
+    credentials: 4,
+    serverNames: 4,
+    targets: 4,
+    sources: 1024,
+    networkWords: 64,
+    receipts: RING,
+    isIndexed: true,
   };
   const tables = attachTables(createTables(limits, new Int32Array(4)));
   const names = new NameBook();

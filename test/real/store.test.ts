@@ -2,6 +2,7 @@
 
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { readdirSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { describe, expect, it } from 'vitest';
@@ -9,8 +10,9 @@ import type { UsageDelta } from '../../src/layout/keeper-messages.ts';
 import { openSqlite } from '../../src/keeper/sqlite.ts';
 import { openStore } from '../../src/keeper/store.ts';
 import { atEnd } from './harness/at-end.ts';
-import { makeDirectory } from './harness/daemon.ts';
+import { makeDirectory, SLUICE, startDaemon } from './harness/daemon.ts';
 import { createKeptTables } from './harness/keeper.ts';
+import { run } from './harness/programs.ts';
 import { until } from './harness/until.ts';
 
 const BUILT = new URL('../../dist/src/', import.meta.url).href;
@@ -86,6 +88,36 @@ describe('a process that is killed while it accounts', () => {
       expect(usage?.upBytes).toBe(stored * 10);
       before = stored;
     }
+  });
+});
+
+describe('the daemon', () => {
+  const INBOUND = { type: 'socks5', listen: '127.0.0.1:0' };
+
+  it('is not started where its store cannot be used, and says which file and why', async () => {
+    const directory = makeDirectory();
+    const file = join(directory, 'edge.yaml');
+    writeFileSync(file, JSON.stringify({ workers: 1, store: './missing/store.db', inbounds: [INBOUND] }));
+    const { code, stderr } = await run([SLUICE, 'run', '-c', file], { directory });
+    expect([code, stderr]).toEqual([1, expect.stringContaining('"code":"store_unusable"')]);
+    expect(stderr).toContain(join(directory, 'missing', 'store.db'));
+  });
+
+  it('shares its store with no other daemon, and leaves one file, for its owner only', async () => {
+    const daemon = await startDaemon({ inbounds: [INBOUND] });
+    const store = join(daemon.directory, 'sluice.db');
+    const directory = makeDirectory();
+    const file = join(directory, 'edge.yaml');
+    writeFileSync(
+      file,
+      JSON.stringify({ workers: 1, store, inbounds: [INBOUND], admin: { socket: './own.sock' } }),
+    );
+    const { code, stderr } = await run([SLUICE, 'run', '-c', file], { directory });
+    expect([code, stderr]).toEqual([1, expect.stringContaining('another process has it open')]);
+    expect(await daemon.stop()).toBe(0);
+    const left = readdirSync(daemon.directory).filter((name) => name.startsWith('sluice.db'));
+    expect(left).toEqual(['sluice.db']);
+    expect(statSync(store).mode & 0o777).toBe(0o600);
   });
 });
 
