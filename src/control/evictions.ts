@@ -267,9 +267,10 @@ export function createEvictions(init: EvictionsInit): Evictions {
         begin({}, { ...ANY, action: EVICT_RECONCILE, list, keys: Int32Array.from(keys) }, allWorkers()),
       );
       await Promise.all(parts.map((part) => waitFor(part, RECONCILE_TIMEOUT_MS)));
-      const late = parts.find((part) => running.delete(part.id));
-      if (late !== undefined) {
-        const workers = [...late.shares].flatMap(([worker, { isDone }]) => (isDone ? [] : [worker]));
+      const late = parts.filter((part) => running.delete(part.id));
+      if (late.length > 0) {
+        const open = late.flatMap(({ shares }) => [...shares].filter(([, { isDone }]) => !isDone));
+        const workers = [...new Set(open.map(([worker]) => worker))].sort((a, b) => a - b);
         const message = `workers ${workers.join(', ')} did not reconcile their connections in time`;
         throw new SluiceError('reconcile_late', message, { workers });
       }

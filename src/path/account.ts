@@ -23,6 +23,6 @@ export function account(w: DataWorker, slot: number, direction: number, bytes: n
 export function markDirty(w: DataWorker, row: number): void {
   if (w.usage.dirty(row) !== 0) return;
   w.usage.setDirty(row, 1);
-  // A row is in the ring once at most, and the ring has room for all.
+  // The ring has room for all rows, also for those whose mark was taken away before it was emptied (layout/tables.ts).
   if (!w.dirty.push(row)) throw new Error('the ring of dirty rows is full');
 }

@@ -57,6 +57,7 @@ export class DataWorker {
   readonly receipts: ReceiptWriter;
   /** Evictions under way (evict.ts). */
   readonly evictions: Eviction[] = [];
+  evictionTurn: number = 0;
   /** While an eviction ends a connection: its number, and whether with FIN; else 0 and false. */
   evictionId: number = 0;
   evictOrderly: boolean = false;

@@ -4,9 +4,12 @@
 //   mail ─► queue ─► a share each turn: key by key, slot by slot ─► done: answered
 //                         │ rate used up: until there is allowance again
 //
-// A walk meets every connection that stood in its list when it came to that list, and none that came later. What the
-// control thread published before its mail holds for all that come later. Owner worker only; rare, so it may allocate.
+// A walk meets every connection that stood in its list when it came to that list, and ends none that was accepted after the
+// eviction began. What the control thread published before its mail holds for all that come later. Those that a rate slows
+// down wait in a row of their own: they must not keep the others waiting, reconciliations among them.
+// Owner worker only; rare, so it may allocate.
 
+import { CURSORS_MAX } from '../connection/lists.ts';
 import type { EvictionJob } from '../layout/messages.ts';
 import { EVERY_CONNECTION, EVICT_COUNT, EVICT_RECONCILE } from '../layout/messages.ts';
 import { contains } from '../layout/network-set.ts';
@@ -24,9 +27,11 @@ const SLOTS_PER_LOOK = 8;
 const KEYS_PER_LOOK = 256;
 const REPORT_EVERY_MS = 100;
 const RATE_BURST_MS = 50;
-/** Behind these, evictions wait their turn: as many walks may be under way. */
-const RUNNING_MAX = 16;
+/** Of those with a rate, and of those without: behind these they wait their turn. Each may hold a cursor. */
+const RUNNING_MAX = CURSORS_MAX / 2;
 
+/** The turns are counted from 0 again after so many. */
+const EVICTION_TURNS = 2 ** 30;
 const CLOSED = -1;
 const NOTHING = new Int32Array(0);
 
@@ -44,12 +49,14 @@ export class Eviction {
   allowance = 0;
   allowedMs: number;
   reportedMs: number;
+  readonly beganMs: number;
   isDone = false;
   readonly byService = new Map<number, number>();
   readonly byInbound = new Map<number, number>();
 
   constructor(job: EvictionJob, nowMs: number) {
     this.job = job;
+    this.beganMs = nowMs;
     this.reportedMs = nowMs;
     this.allowedMs = nowMs;
     this.allowance = job.ratePerSecond > 0 ? 1 : Number.POSITIVE_INFINITY;
@@ -68,8 +75,7 @@ export function cancelEviction(w: DataWorker, id: number): void {
 /** @returns how long the loop may sleep: not at all while there is work, else until a rate allows more */
 export function evictionSleepMs(w: DataWorker, sleepMsMax: number): number {
   let sleepMs = sleepMsMax;
-  for (let i = 0; i < w.evictions.length && i < RUNNING_MAX; i++) {
-    const eviction = w.evictions[i] as Eviction;
+  for (const eviction of runningNow(w)) {
     if (eviction.isDone || eviction.allowance >= 1) return 0;
     const waitMs = Math.ceil(((1 - eviction.allowance) * 1000) / eviction.job.ratePerSecond);
     if (waitMs < sleepMs) sleepMs = waitMs;
@@ -80,23 +86,38 @@ export function evictionSleepMs(w: DataWorker, sleepMsMax: number): number {
 /** One turn's share of the evictions under way. */
 export function runEvictions(w: DataWorker): void {
   const endsUs = w.sys.nowUs() + TURN_US_MAX;
-  const running = Math.min(w.evictions.length, RUNNING_MAX);
-  for (let i = 0; i < running && w.sys.nowUs() < endsUs; i++) {
-    const eviction = w.evictions[i] as Eviction;
+  const running = runningNow(w);
+  // Who had the first share of this turn has the last one of the next.
+  w.evictionTurn = (w.evictionTurn + 1) % EVICTION_TURNS;
+  // One of them goes on in each turn, however long the thread was kept from it.
+  for (let i = 0; i < running.length && (i === 0 || w.sys.nowUs() < endsUs); i++) {
+    const eviction = running[(i + w.evictionTurn) % running.length] as Eviction;
     const beganUs = w.sys.threadCpuUs();
     allow(eviction, w.sys.nowMs());
     if (!eviction.isDone) walk(w, eviction, endsUs);
     eviction.workerUs += w.sys.threadCpuUs() - beganUs;
-    report(w, eviction);
+    const nowMs = w.sys.nowMs();
+    if (nowMs - eviction.reportedMs < REPORT_EVERY_MS) continue;
+    eviction.reportedMs = nowMs;
+    if (!eviction.isDone) report(w, eviction);
   }
-  // Who had the first share of this turn has the last one of the next.
-  if (running > 1) w.evictions.splice(running - 1, 0, w.evictions.shift() as Eviction);
+  // Also one that was cancelled before its turn came is answered.
   for (let i = w.evictions.length - 1; i >= 0; i--) {
     const eviction = w.evictions[i] as Eviction;
     if (!eviction.isDone) continue;
+    report(w, eviction);
     if (eviction.cursor !== CLOSED) w.lists.closeCursor(eviction.cursor);
     w.evictions.splice(i, 1);
   }
+}
+
+/** The oldest of either row: whoever has begun to walk stays among them until it is done. */
+function runningNow(w: DataWorker): Eviction[] {
+  let rated = 0;
+  let unrated = 0;
+  return w.evictions.filter(({ job }) =>
+    job.ratePerSecond > 0 ? rated++ < RUNNING_MAX : unrated++ < RUNNING_MAX,
+  );
 }
 
 function allow(eviction: Eviction, nowMs: number): void {
@@ -163,6 +184,9 @@ function visit(w: DataWorker, eviction: Eviction, slot: number): void {
     // Who lingers was told no already.
     reason = w.table.state(slot) === SLOT_LINGERING ? 0 : whatWentStale(w, slot);
     if (reason === 0) return;
+  } else if (w.table.startedMs(slot) > eviction.beganMs) {
+    // It may have got the slot of one that the walk over all had not come to yet.
+    return;
   }
   eviction.matched++;
   add(eviction.byService, w.table.service(slot));
@@ -212,10 +236,7 @@ function add(counts: Map<number, number>, key: number): void {
 }
 
 function report(w: DataWorker, eviction: Eviction): void {
-  const nowMs = w.sys.nowMs();
   const { isDone } = eviction;
-  if (!isDone && nowMs - eviction.reportedMs < REPORT_EVERY_MS) return;
-  eviction.reportedMs = nowMs;
   w.mailbox.post({
     kind: 'evicted',
     id: eviction.job.id,

@@ -426,7 +426,7 @@ describe('a change of plan', () => {
 
   it('ends the connections of a service that is no more', () => {
     const small = startSmallEdge();
-    const { edge, until, inbounds } = small;
+    const { edge, until } = small;
     const forwarded = small.relayed();
     edge.tables.services.setGeneration(0, 2);
     edge.reconcile(LIST_SERVICE, 0);

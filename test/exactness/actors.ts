@@ -127,10 +127,15 @@ export class Actor {
   }
 }
 
-/** A client that connects to a port of the edge. */
-export function dial(edge: Edge, port: number): Actor {
+/** A client that connects to a port of the edge. @param from its own address, as a word; 0: the network chooses */
+export function dial(edge: Edge, port: number, from = 0): Actor {
   const { peers, address } = edge;
   const fd = peers.socket(AF_INET, SOCK_STREAM, 0);
+  if (from !== 0) {
+    const length = address.setIp(0, 0, MAPPED_WORD, from, 0);
+    const bound = peers.bind(fd, address.address, length);
+    if (bound < 0) throw new Error(`bind answered ${bound}`);
+  }
   address.setIp(0, 0, MAPPED_WORD, LOOPBACK, port);
   const answer = peers.connect(fd, address.address, address.length);
   if (answer !== -EINPROGRESS) throw new Error(`connect answered ${answer}`);
