@@ -54,7 +54,7 @@ export function checkListenAddresses(reading: Reading, inbounds: readonly (Inbou
     if (inbound === undefined || (inbound.listen.kind === 'ip' && inbound.listen.port === 0)) continue;
     const { text } = inbound.listen;
     const path = ['inbounds', index, 'listen'];
-    unique(reading, seen, `${inbound.network} ${text}`, path, `listen address ${quoted(text)}`);
+    unique(reading, seen, `${inbound.network} ${text}`, path, () => `listen address ${quoted(text)}`);
   }
 }
 
@@ -93,13 +93,19 @@ export function collectIdentities(reading: Reading, written: Pick<Written, 'serv
         users,
         username,
         [...path, 'users', place, 'username'],
-        `user name ${quoted(username)}`,
+        () => `user name ${quoted(username)}`,
       );
     }
     for (const [place, serverName] of (service?.server_names ?? []).entries()) {
       if (serverName === undefined) continue;
       const plain = serverName.toLowerCase().replace(/\.$/, '');
-      unique(reading, serverNames, plain, [...path, 'server_names', place], `server name ${quoted(plain)}`);
+      unique(
+        reading,
+        serverNames,
+        plain,
+        [...path, 'server_names', place],
+        () => `server name ${quoted(plain)}`,
+      );
     }
   }
 }
@@ -115,7 +121,13 @@ function name(
 ): void {
   if (value === undefined) return;
   const hint = own === undefined ? ' (by default; give it another)' : '';
-  unique(reading, seen, value, own === undefined ? path : [...path, key], `${key} ${quoted(value)}${hint}`);
+  unique(
+    reading,
+    seen,
+    value,
+    own === undefined ? path : [...path, key],
+    () => `${key} ${quoted(value)}${hint}`,
+  );
 }
 
 function unique(
@@ -123,14 +135,14 @@ function unique(
   seen: Map<string, Path>,
   value: string,
   path: Path,
-  described: string,
+  describe: () => string,
 ): void {
   const first = seen.get(value);
   if (first === undefined) {
     seen.set(value, path);
     return;
   }
-  const message = `${described} is already used at ${pathText(first)}`;
+  const message = `${describe()} is already used at ${pathText(first)}`;
   reading.mistakes.push({ path, found: quoted(value), expected: 'one that is not used yet', message });
 }
 

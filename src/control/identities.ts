@@ -249,6 +249,7 @@ export function createIdentities(
       // After all are there: what moved from one service to another is not to be missing in between.
       for (const service of change.put) {
         const was = before.get(service.name) as Service;
+        if (was === service) continue;
         users.drop(was, service, userChanges);
         serverNames.drop(was, service, nameChanges);
       }

@@ -116,8 +116,8 @@ export function createServiceChanges(
     const put = services.map((definition, place): Written => {
       const { target } = definition;
       // A path that was relative is not to depend on where the file lies when it is read again.
-      const absolute = target?.kind === 'unix' ? { target: target.text } : {};
-      return { owner: 'api', definition, written: { ...list[place], ...absolute } };
+      const written = target?.kind === 'unix' ? { ...list[place], target: target.text } : list[place];
+      return { owner: 'api', definition, written };
     });
     return { put, warnings };
   }
@@ -225,20 +225,23 @@ export function createServiceChanges(
     const isLeftOut = (name: string) => !wanted.has(name) && registry.find(name)?.owner === 'api';
     const remove = isExact ? registry.names().filter(isLeftOut) : [];
     const places = new Map(put.map(({ definition }, place): [Service, number] => [definition, place]));
+    const counts = {
+      added,
+      changed: different.length - added,
+      unchanged: put.length - different.length,
+      removed: remove.length,
+      warnings,
+    };
+    if (different.length + remove.length === 0) {
+      return { ...counts, effectiveUs: microsecondsSince(beganMs), reconciled: NOTHING_RECONCILED };
+    }
     const planned = plan(different, remove, (place) => [
       'services',
       places.get(different[place]?.definition as Service) as number,
     ]);
     await turn();
     const effect = await apply(planned, beganMs);
-    return {
-      added,
-      changed: different.length - added,
-      unchanged: put.length - different.length,
-      removed: remove.length,
-      warnings,
-      ...effect,
-    };
+    return { ...counts, ...effect };
   }
 
   return {
