@@ -15,7 +15,7 @@ import { WORKER_READY } from '../layout/worker.ts';
 import type { ApiContext } from './context.ts';
 import { buildApi } from './server.ts';
 
-export const WORKERS = 2;
+const WORKERS = 2;
 const SLOTS = 64;
 
 export function makeTables(slotsPerWorker = SLOTS): Tables {
@@ -47,7 +47,7 @@ function namesOf(list: readonly string[]): Names {
   };
 }
 
-export const DIRECTORY: Directory = {
+const DIRECTORY: Directory = {
   services: namesOf(['alice', 'bob']),
   users: namesOf(['alice', 'bob-phone', 'bob-desk']),
   inbounds: namesOf(['socks', 'web']),

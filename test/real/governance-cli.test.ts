@@ -9,7 +9,7 @@ import type { ServiceAnswer } from '../../src/api/service-answer.ts';
 import { type Client, connectTo } from './harness/client.ts';
 import { type Daemon, LOCAL, SLUICE, startDaemon } from './harness/daemon.ts';
 import { echo, startServer } from './harness/origin.ts';
-import { missing, start } from './harness/programs.ts';
+import { missing, run, start } from './harness/programs.ts';
 import { until, within } from './harness/until.ts';
 
 const EXIT_REFUSED = 1;
@@ -140,6 +140,33 @@ describe('sluice ps', () => {
     await endAll(...clients);
   });
 
+  it('shows everybody who stays, however many come and go meanwhile', async () => {
+    const held = await Promise.all(Array.from({ length: 12 }, throughWeb));
+    const ids = new Set((await listed('--service', 'web')).map(({ id }) => id));
+    expect(ids.size).toBe(12);
+    let isOver = false;
+    let passed = 0;
+    const churn = Array.from({ length: 8 }, async () => {
+      while (!isOver) {
+        const client = await throughWeb();
+        passed++;
+        client.reset();
+      }
+    });
+    const lists = ['service=web', 'inbound=web', 'outbound=direct', 'source=127.0.0.1', ''];
+    let looks = 0;
+    while (looks < 200 || passed < 200) {
+      const { text } = await daemon.api('GET', `/v1/connections?limit=1000&${lists[looks++ % lists.length]}`);
+      const page = JSON.parse(text) as { connections: ListedConnection[] };
+      const seen = page.connections.map(({ id }) => id);
+      expect(new Set(seen).size).toBe(seen.length);
+      expect([...ids].filter((id) => !seen.includes(id))).toEqual([]);
+    }
+    isOver = true;
+    await Promise.all(churn);
+    await endAll(...held);
+  });
+
   it('names every mistake of a filter', async () => {
     const { code, stdout, stderr } = await daemon.cli(
       'ps',
@@ -182,6 +209,16 @@ describe('sluice ps', () => {
     // What Ctrl-C is on a terminal.
     watching.stdin.write('\u0003');
     expect(await within('it ends', watching.ended)).toBe(0);
+  });
+});
+
+describe('/metrics', () => {
+  it.skipIf(missing('promtool'))('has nothing that promtool complains of', async () => {
+    const { text } = await daemon.api('GET', '/metrics');
+    const { code, stdout, stderr } = await run(['promtool', 'check', 'metrics'], {
+      input: Buffer.from(text),
+    });
+    expect([code, stdout, stderr]).toEqual([0, '', '']);
   });
 });
 
