@@ -19,6 +19,7 @@ function livesOf(...mail: ControlMessage[]): number[] {
     sources: 64,
     networkWords: 64,
     receipts: 16,
+    isIndexed: true,
   };
   const tables = attachTables(createTables({ ...limits, ...rows }, new Int32Array(4)));
   tables.machine.setDescriptorsMax(0, 1_000);

@@ -45,7 +45,7 @@ export function createAccessLogWriter(
       const service = names.find('service', r.service(at), r.serviceGeneration(at));
       if (wantedServices.size > 0 && (service === null || !wantedServices.has(service))) return false;
       const startedMs = r.startedMs(at) + monotonicToWallMs();
-      const byOperator = names.latest('target', r.targetIndex(at));
+      const byOperator = names.find('target', r.targetIndex(at), r.targetGeneration(at));
       endedAt = new Date(startedMs + Math.max(0, r.totalMs(at))).toISOString();
       log.info({
         id: `${worker}-${r.slot(at)}-${r.generation(at)}`,

@@ -161,6 +161,7 @@ describe('receipts in the access log', () => {
     const { tables } = setUp({}, [{ kind: 'target', index: 1, generation: 1, name: 'db.example:5432' }]);
     end(tables, 0);
     tables.receipts[0]?.setTargetIndex(0, 1);
+    tables.receipts[0]?.setTargetGeneration(0, 1);
     vi.advanceTimersByTime(300);
     expect(lines()[0]).toMatchObject({ target: 'db.example:5432' });
   });

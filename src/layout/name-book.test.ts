@@ -24,7 +24,6 @@ describe('the book of names', () => {
       'third',
     ]);
     expect(book.find('user', 1, 1)).toBe('somebody');
-    expect([book.latest('service', 1), book.latest('service', -1)]).toEqual(['third', null]);
   });
 
   it('says the same after everything was told to it, or to another book, once more', () => {

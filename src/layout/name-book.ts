@@ -50,11 +50,6 @@ export class NameBook {
     return named.before?.generation === generation ? named.before.name : null;
   }
 
-  /** The name that holds now, whatever its generation. */
-  latest(kind: ObjectKind, index: number): string | null {
-    return this.named[kind].get(index)?.name ?? null;
-  }
-
   /** Everything, in an order that another book can add. */
   all(): ObjectName[] {
     const names: ObjectName[] = [];

@@ -73,6 +73,7 @@ export class ReceiptWriter {
     table.setSourcePort(record, slots.sourcePort(slot));
     table.setTargetPort(record, slots.targetPort(slot));
     table.setTargetIndex(record, slots.targetIndex(slot));
+    table.setTargetGeneration(record, slots.targetGeneration(slot));
     // Nothing waits in a gate: it lets pass or refuses at once.
     table.setGateMs(record, 0);
     table.setHandshakeMs(record, slots.handshakeMs(slot));

@@ -32,6 +32,7 @@ export const receiptType = defineRecords('Receipt', {
   targetPort: i32,
   /** As in the slot: index of a target that an operator wrote, or -1. */
   targetIndex: i32,
+  targetGeneration: i32,
   /** -1: never came so far. */
   gateMs: i32,
   handshakeMs: i32,

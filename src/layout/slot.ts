@@ -89,10 +89,9 @@ export const slotType = defineRecords('Slot', {
   targetPort: i32,
   /** Index into the shared target table where an operator wrote the target, else -1. */
   targetIndex: i32,
+  targetGeneration: i32,
   /** Block of further addresses to try, or -1. */
   candidates: i32,
-  candidateNext: i32,
-  candidateCount: i32,
   /** Milliseconds of the monotonic clock when it was accepted. */
   startedMs: f64,
   /** End of what may last over several timers, in ticks of the worker's clock: the connect as a whole, a reset. */

@@ -126,12 +126,15 @@ function oneStep(w: DataWorker, slot: number, inbound: InboundDefinition): numbe
 function forward(w: DataWorker, slot: number, inbound: InboundDefinition): number {
   const enrolled = enrollFree(w, slot, inbound.service);
   if (enrolled !== CONTINUE) return enrolled;
-  w.table.setTargetIndex(
-    slot,
-    inbound.target >= 0 ? inbound.target : w.tables.services.target(inbound.service),
-  );
-  w.table.setStep(slot, STEP_NONE);
+  leadTo(w, slot, inbound.target >= 0 ? inbound.target : w.tables.services.target(inbound.service));
   return CONTINUE;
+}
+
+/** An operator wrote where it goes; nothing is owed to the client. */
+function leadTo(w: DataWorker, slot: number, target: number): void {
+  w.table.setTargetIndex(slot, target);
+  if (target >= 0) w.table.setTargetGeneration(slot, w.tables.targets.generation(target));
+  w.table.setStep(slot, STEP_NONE);
 }
 
 /** Where nobody is asked who they are. */
@@ -236,8 +239,7 @@ function clientHello(w: DataWorker, slot: number, length: number): number {
   if (target < 0) return SERVER_NAME_UNKNOWN;
   const enrolled = enrollFree(w, slot, service);
   if (enrolled !== CONTINUE) return enrolled;
-  w.table.setTargetIndex(slot, target);
-  w.table.setStep(slot, STEP_NONE);
+  leadTo(w, slot, target);
   return CONTINUE;
 }
 

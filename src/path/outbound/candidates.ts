@@ -8,12 +8,18 @@ const NONE = -1;
 
 export class Candidates {
   private readonly words: Int32Array;
+  /** Next in the free list. */
   private readonly next: Int32Array;
+  /** By block: how many addresses it holds, and how many of them have been tried. */
+  private readonly count: Int32Array;
+  private readonly tried: Int32Array;
   private free: number;
 
   constructor(blocks: number) {
     this.words = new Int32Array(blocks * BLOCK_WORDS);
     this.next = new Int32Array(blocks);
+    this.count = new Int32Array(blocks);
+    this.tried = new Int32Array(blocks);
     for (let block = 0; block < blocks; block++) this.next[block] = block + 1 < blocks ? block + 1 : NONE;
     this.free = blocks > 0 ? 0 : NONE;
   }
@@ -28,6 +34,24 @@ export class Candidates {
   release(block: number): void {
     this.next[block] = this.free;
     this.free = block;
+  }
+
+  /** The block is filled, and its first address is being tried. */
+  begin(block: number, count: number): void {
+    this.count[block] = count;
+    this.tried[block] = 1;
+  }
+
+  /** How many have not been tried. */
+  left(block: number): number {
+    return (this.count[block] as number) - (this.tried[block] as number);
+  }
+
+  /** @returns the address to try next; the caller has seen that one is left */
+  advance(block: number): number {
+    const address = this.tried[block] as number;
+    this.tried[block] = address + 1;
+    return address;
   }
 
   set(block: number, address: number, word: number, value: number): void {

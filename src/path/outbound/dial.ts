@@ -78,11 +78,10 @@ function dialOnward(w: DataWorker, slot: number, outcome: number): number {
   while (answer !== WAIT) {
     closeServer(w, slot);
     const block = table.candidates(slot);
-    const next = table.candidateNext(slot);
-    if (block < 0 || next >= table.candidateCount(slot)) return answer;
+    if (block < 0 || w.candidates.left(block) === 0) return answer;
     if (((w.reactor.nowTick - table.finalTick(slot)) | 0) >= 0) return CONNECT_TIMEOUT;
+    const next = w.candidates.advance(block);
     for (let word = 0; word < 4; word++) table.setTarget(slot, word, w.candidates.word(block, next, word));
-    table.setCandidateNext(slot, next + 1);
     answer = dialTarget(w, slot);
   }
   return WAIT;
@@ -118,7 +117,8 @@ function attemptEnds(w: DataWorker, slot: number): number {
   const table = w.table;
   const now = w.reactor.nowTick;
   const remaining = (table.finalTick(slot) - now) | 0;
-  const after = table.candidates(slot) < 0 ? 0 : table.candidateCount(slot) - table.candidateNext(slot);
+  const block = table.candidates(slot);
+  const after = block < 0 ? 0 : w.candidates.left(block);
   const share = Math.max(Math.trunc(remaining / (after + 1)), ATTEMPT_MS_MIN);
   return (now + Math.min(share, remaining)) | 0;
 }

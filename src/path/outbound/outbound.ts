@@ -132,8 +132,7 @@ export function dialResolved(w: DataWorker, slot: number, addresses: Int32Array,
   }
   if (count === 0) return refusal;
   table.setCandidates(slot, block);
-  table.setCandidateCount(slot, count);
-  table.setCandidateNext(slot, 1);
+  w.candidates.begin(block, count);
   for (let word = 0; word < 4; word++) table.setTarget(slot, word, w.candidates.word(block, 0, word));
   return dial(w, slot);
 }
