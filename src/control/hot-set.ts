@@ -5,7 +5,7 @@
 //            ring            folded, changed          still: marks taken away       still again
 //   (idle) ───────► active ◄────────────────┐ active ───────────────────────► leaving ──────────► (idle)
 //                      └────────────────────┘                                   │ changed
-//                                       active ◄────────────────────────────────┘
+//                                       active ◄────────────────────────────────┘ or marked again
 //
 // The second look is why no count is lost: a worker that added just before its mark was taken away is seen by it, one
 // that added later has marked anew. Counters only grow, so a fold adds the difference to the last one. Control thread only.
@@ -67,7 +67,10 @@ export function createHotSet(init: HotSetInit): HotSet {
     for (const ring of tables.dirty) {
       for (let waiting = ring.count; waiting > 0; waiting--) {
         const row = ring.shift();
-        if (!hot.has(row)) hot.set(row, { isLeaving: false });
+        const state = hot.get(row);
+        // One that leaves with a mark on it would never come back.
+        if (state === undefined) hot.set(row, { isLeaving: false });
+        else state.isLeaving = false;
       }
     }
   }
