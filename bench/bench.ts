@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { compiled } from './checkout.ts';
 import type { Answers, Order, Reply } from './load/generator.ts';
-import { type Child, type Cores, chooseCores, startChild } from './process/child.ts';
+import { type Cores, chooseCores, nextMessage, pinThisProcess, startChild } from './process/child.ts';
 import type { Running, Subject } from './subjects/subject.ts';
 
 export interface Bench {
@@ -17,8 +17,8 @@ export interface Bench {
   order<O extends Order>(order: O, timeoutMs: number): Promise<Answers[O['kind']]>;
   /** One more port of the origin that is a process of its own. */
   listen(service: number): Promise<number>;
-  /** Starts a subject in a folder of its own. */
-  start(subject: Subject, target: number): Promise<Running>;
+  /** Starts a subject in a folder of its own. @param services how many it has, where it has many */
+  start(subject: Subject, target: number, services: number): Promise<Running>;
   close(): Promise<void>;
 }
 
@@ -26,6 +26,7 @@ const ORIGIN_START_MS = 10_000;
 
 export async function openBench(): Promise<Bench> {
   const cores = chooseCores();
+  pinThisProcess(cores.load);
   const folder = mkdtempSync(join(tmpdir(), 'sluice-bench-'));
   const node = process.execPath;
   const originChild = startChild(cores.load, [node, compiled('./load/origin-process.js')], { channel: true });
@@ -43,40 +44,15 @@ export async function openBench(): Promise<Bench> {
       return reply.answer as Answers[O['kind']];
     },
     listen: (service) => askOrigin(controlPort, service),
-    start(subject, target) {
+    start(subject, target, services) {
       const directory = mkdtempSync(join(folder, `${subject.name}-${started++}-`));
-      return subject.start({ target, core: cores.proxy, directory });
+      return subject.start({ target, core: cores.proxy, directory, services });
     },
     async close() {
       await Promise.all([originChild.stop(), generator.stop()]);
       rmSync(folder, { recursive: true, force: true });
     },
   };
-}
-
-/** The next message of a child. */
-function nextMessage<T>(child: Child, timeoutMs: number): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const settle = (): void => {
-      clearTimeout(timer);
-      child.process.off('message', onMessage);
-      child.process.off('exit', onExit);
-    };
-    const onMessage = (message: unknown): void => {
-      settle();
-      resolve(message as T);
-    };
-    const onExit = (): void => {
-      settle();
-      reject(new Error(`a process of the benchmark ended: ${child.output()}`));
-    };
-    const timer = setTimeout(() => {
-      settle();
-      reject(new Error(`a process of the benchmark did not answer in ${timeoutMs} ms: ${child.output()}`));
-    }, timeoutMs);
-    child.process.on('message', onMessage);
-    child.process.on('exit', onExit);
-  });
 }
 
 function askOrigin(controlPort: number, service: number): Promise<number> {

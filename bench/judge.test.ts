@@ -1,10 +1,22 @@
 import { expect, test } from 'vitest';
 import { judge, median, quantile } from './judge.ts';
 import type { WorkRun } from './rounds.ts';
-import type { Metric } from './works.ts';
+import type { Comparison, Metric } from './work.ts';
 
-function run(metrics: Metric[], figures: Record<string, Record<string, number>[]>): WorkRun {
-  const work = { name: 'w', title: 'w', service: 1, subjects: [], metrics, measure: () => Promise.reject() };
+function run(
+  metrics: Metric[],
+  figures: Record<string, Record<string, number>[]>,
+  comparison?: Comparison,
+): WorkRun {
+  const work = {
+    name: 'w',
+    title: 'w',
+    service: 1,
+    subjects: [],
+    metrics,
+    measure: () => Promise.reject(),
+    ...(comparison === undefined ? {} : { comparison }),
+  };
   return {
     work,
     figures: new Map(Object.entries(figures)),
@@ -71,4 +83,32 @@ test('an absolute limit judges the figure, and no figure is no verdict', () => {
   const [row] = judge(run([each], { sluice: rounds('each', 640), haproxy: rounds('each', 3400) }));
   expect(row?.verdicts[0]).toMatchObject({ against: 'absolute', found: 640, holds: false });
   expect(judge(run([each], { haproxy: rounds('each', 3400) }))[0]?.verdicts).toEqual([]);
+});
+
+const SIDES: Comparison = { judged: 'a', reference: 'b', again: 'b-again', direct: 'nothing' };
+
+test('a work with sides of its own is judged by them', () => {
+  const figures = { a: rounds('cpu', 11), b: rounds('cpu', 10), sluice: rounds('cpu', 99) };
+  const [row] = judge(run([{ ...cpu, limits: { b: 1.05 } }], figures, SIDES));
+  expect(row?.verdicts).toEqual([expect.objectContaining({ against: 'b', found: 1.1, holds: false })]);
+  expect(row?.cells.get('b')?.ratio).toBeUndefined();
+});
+
+test('an A/A that is only shown allows nothing', () => {
+  const figures = { a: rounds('p99', 11), b: rounds('p99', 10), 'b-again': rounds('p99', 20) };
+  const p99 = { name: 'p99', unit: 'us', digits: 1, sameAgainShown: true, limits: { b: 1.05 } };
+  const [row] = judge(run([p99], figures, SIDES));
+  expect(row?.sameAgain).toBe(2);
+  expect(row?.verdicts[0]?.holds).toBe(false);
+});
+
+test('what a metric takes off is what the work calls direct', () => {
+  const beyond: Metric = { name: 'cpu', unit: 'ms', digits: 1, beyondDirect: true, limits: { absolute: 1 } };
+  const [row] = judge(run([beyond], { a: rounds('cpu', 3.5), nothing: rounds('cpu', 3) }, SIDES));
+  expect(row?.verdicts[0]).toMatchObject({ found: 0.5, holds: true });
+});
+
+test('a metric that is about some subjects has no cells of the others', () => {
+  const [row] = judge(run([{ ...cpu, limits: {}, only: ['a'] }], { a: rounds('cpu', 1), b: [{}] }, SIDES));
+  expect([...(row?.cells.keys() ?? [])]).toEqual(['a']);
 });

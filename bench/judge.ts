@@ -3,12 +3,8 @@
 // reference against a second instance of itself, and says what this machine calls a difference.
 
 import type { Figures, WorkRun } from './rounds.ts';
-import type { Metric } from './works.ts';
+import { type Comparison, comparisonOf, type Metric } from './work.ts';
 
-/** The subject that all are compared with, and the second instance of it. */
-export const REFERENCE = 'haproxy';
-export const REFERENCE_AGAIN = 'haproxy-again';
-const JUDGED = 'sluice';
 /** A limit on the figure itself instead of on a ratio. */
 const ABSOLUTE = 'absolute';
 
@@ -48,11 +44,11 @@ export function quantile(values: readonly number[], share: number): number {
   return below + (above - below) * (place - Math.floor(place));
 }
 
-function valuesOf(figures: Figures, subject: string, metric: Metric): number[] {
+function valuesOf(figures: Figures, subject: string, metric: Metric, direct: string | undefined): number[] {
   const own = (figures.get(subject) ?? []).map((round) => round[metric.name] ?? Number.NaN);
   if (metric.beyondDirect !== true) return own;
-  const direct = figures.get('direct') ?? [];
-  return own.map((value, round) => value - (direct[round]?.[metric.name] ?? Number.NaN));
+  const taken = direct === undefined ? [] : (figures.get(direct) ?? []);
+  return own.map((value, round) => value - (taken[round]?.[metric.name] ?? Number.NaN));
 }
 
 function ratios(values: readonly number[], reference: readonly number[]): number[] {
@@ -60,27 +56,32 @@ function ratios(values: readonly number[], reference: readonly number[]): number
 }
 
 export function judge(run: WorkRun): Row[] {
-  return run.work.metrics.map((metric) => judgeMetric(run.figures, metric));
+  const comparison = comparisonOf(run.work);
+  return run.work.metrics.map((metric) => judgeMetric(run.figures, metric, comparison));
 }
 
-function judgeMetric(figures: Figures, metric: Metric): Row {
-  const reference = valuesOf(figures, REFERENCE, metric);
+function judgeMetric(figures: Figures, metric: Metric, comparison: Comparison): Row {
+  const valuesBy = (subject: string | undefined): number[] =>
+    subject === undefined ? [] : valuesOf(figures, subject, metric, comparison.direct);
+  const reference = valuesBy(comparison.reference);
   const cells = new Map<string, Cell>();
   for (const subject of figures.keys()) {
-    const values = valuesOf(figures, subject, metric);
+    if (metric.only !== undefined && !metric.only.includes(subject)) continue;
+    const values = valuesBy(subject);
     const ratio = median(ratios(values, reference));
-    const compared = metric.plain !== true && subject !== REFERENCE && !Number.isNaN(ratio);
+    const compared = metric.plain !== true && subject !== comparison.reference && !Number.isNaN(ratio);
     cells.set(subject, { values, median: median(values), ratio: compared ? ratio : undefined });
   }
-  const again = ratios(valuesOf(figures, REFERENCE_AGAIN, metric), reference);
-  const sameAgain = metric.latency === true && again.length > 0 ? quantile(again, 0.95) : undefined;
-  const own = valuesOf(figures, JUDGED, metric);
+  const again = ratios(valuesBy(comparison.again), reference);
+  const isShown = metric.latency === true || metric.sameAgainShown === true;
+  const sameAgain = isShown && again.length > 0 ? quantile(again, 0.95) : undefined;
+  const allowed = metric.latency === true ? (sameAgain ?? 0) : 0;
+  const own = valuesBy(comparison.judged);
   const verdicts: Verdict[] = [];
   for (const [against, limit] of Object.entries(metric.limits ?? {})) {
-    const found =
-      against === ABSOLUTE ? median(own) : median(ratios(own, valuesOf(figures, against, metric)));
+    const found = against === ABSOLUTE ? median(own) : median(ratios(own, valuesBy(against)));
     if (Number.isNaN(found)) continue;
-    verdicts.push({ against, limit, found, sameAgain, holds: found <= Math.max(limit, sameAgain ?? 0) });
+    verdicts.push({ against, limit, found, sameAgain, holds: found <= Math.max(limit, allowed) });
   }
   return { metric, cells, verdicts, sameAgain };
 }

@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { CHECKOUT } from './checkout.ts';
-import { WORKS } from './works.ts';
+import { EVERY_WORK } from './every-work.ts';
 
 let folder = '';
 
@@ -29,7 +29,7 @@ interface Result {
   }[];
 }
 
-test.each(WORKS)('$name runs with every subject that is installed', { timeout: 90_000 }, (work) => {
+test.each(EVERY_WORK)('$name runs with every subject that is installed', { timeout: 90_000 }, (work) => {
   const parameters = ['dist/bench/main.js', '--tiny', '--only', work.name, '--results', folder];
   const printed = execFileSync(process.execPath, [...parameters, '--name', work.name], {
     cwd: CHECKOUT,
@@ -44,8 +44,9 @@ test.each(WORKS)('$name runs with every subject that is installed', { timeout: 9
   const { works } = JSON.parse(readFileSync(join(folder, file), 'utf8')) as Result;
   expect(works).toHaveLength(1);
   expect(works[0]?.remarks).toEqual([]);
-  for (const { metric, subjects } of works[0]?.metrics ?? []) {
-    const expected = work.subjects.filter((subject) => !absent.includes(subject));
+  for (const [index, { metric, subjects }] of (works[0]?.metrics ?? []).entries()) {
+    const about = work.metrics[index]?.only ?? work.subjects;
+    const expected = about.filter((subject) => !absent.includes(subject));
     expect(Object.keys(subjects).toSorted(), metric).toEqual(expected.toSorted());
     for (const [subject, cell] of Object.entries(subjects)) {
       expect(cell.median, `${subject}: ${metric}`).toEqual(expect.any(Number));

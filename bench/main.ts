@@ -6,8 +6,10 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { openBench } from './bench.ts';
 import { CHECKOUT } from './checkout.ts';
-import { judge, REFERENCE, REFERENCE_AGAIN, type Row } from './judge.ts';
+import { judge, type Row } from './judge.ts';
 import { describeMachine } from './machine.ts';
+import { EVERY_WORK } from './every-work.ts';
+import { GOVERNANCE_SUBJECTS } from './governance/subjects.ts';
 import { runWork, type WorkRun } from './rounds.ts';
 import { direct } from './subjects/direct.ts';
 import { haproxy } from './subjects/haproxy.ts';
@@ -16,20 +18,21 @@ import { nodeNet } from './subjects/node-net.ts';
 import { sluice } from './subjects/sluice.ts';
 import type { Subject } from './subjects/subject.ts';
 import { formatWork } from './table.ts';
-import { fullScale, TINY_SCALE, WORKS, type Work } from './works.ts';
+import { fullScale, TINY_SCALE, type Work } from './work.ts';
 
 const SUBJECTS: readonly Subject[] = [
   sluice,
-  haproxy(REFERENCE, false),
-  haproxy(REFERENCE_AGAIN, false),
+  haproxy('haproxy', false),
+  haproxy('haproxy-again', false),
   haproxy('haproxy-splice', true),
   nginx,
   nodeNet,
   direct,
+  ...GOVERNANCE_SUBJECTS,
 ];
 
 const USAGE = `node dist/bench/main.js [options]
-  --only NAMES      works, by comma: ${WORKS.map((work) => work.name).join(' ')}
+  --only NAMES      works, by comma: ${EVERY_WORK.map((work) => work.name).join(' ')}
   --subjects NAMES  subjects, by comma: ${SUBJECTS.map((subject) => subject.name).join(' ')}
   --rounds N        runs of each subject in each work (5)
   --seconds N       measured time of a run (3)
@@ -59,7 +62,7 @@ function parseCommand() {
     throw new Error('rounds and seconds are above 0');
   return {
     help: values.help,
-    works: choose(WORKS, values.only, 'work'),
+    works: choose(EVERY_WORK, values.only, 'work'),
     subjects: choose(SUBJECTS, values.subjects, 'subject'),
     scale: values.tiny ? TINY_SCALE : fullScale(seconds),
     rounds,
@@ -121,13 +124,16 @@ async function main(): Promise<void> {
     process.stdout.write(`${USAGE}\n`);
     return;
   }
-  const subjects = presentSubjects(command.subjects);
+  const { works } = command;
+  const subjects = presentSubjects(
+    command.subjects.filter(({ name }) => works.some((work) => work.subjects.includes(name))),
+  );
   const machine = describeMachine(Object.fromEntries(subjects.map((each) => [each.name, each.version()])));
   process.stdout.write(`${JSON.stringify(machine)}\n\n`);
   const bench = await openBench();
   const findings: Finding[] = [];
   try {
-    for (const work of command.works) findings.push(await measure(work));
+    for (const work of works) findings.push(await measure(work));
   } finally {
     await bench.close();
   }

@@ -5,7 +5,7 @@
 import type { Bench } from './bench.ts';
 import { watchCore } from './process/core-time.ts';
 import type { Subject } from './subjects/subject.ts';
-import type { Measured, Scale, Work } from './works.ts';
+import type { Measured, Scale, Work } from './work.ts';
 
 /** Figures by subject, one entry a round. */
 export type Figures = Map<string, Record<string, number>[]>;
@@ -106,11 +106,11 @@ async function measureOnce(
     work.sharedOrigin === true
       ? (await bench.order({ kind: 'listen', service: work.service }, 5000)).port
       : await bench.listen(work.service);
-  const running = await bench.start(subject, target);
+  const running = await bench.start(subject, target, scale.governance.services);
   try {
     const onProxyCore = watchCore(bench.cores.proxy, running.pids);
     const onLoadCore = watchCore(bench.cores.load, bench.loadPids);
-    const measured = await work.measure(bench, running, scale, requestsPerSecond);
+    const measured = await work.measure(bench, running, scale, requestsPerSecond, subject.name);
     return { measured, othersShare: Math.max(onProxyCore(), onLoadCore()) };
   } finally {
     await running.stop();

@@ -46,7 +46,12 @@ async function load(bench: Bench, port: number, seconds: number, totals: Totals)
 
 /** @returns whether it held */
 async function run(bench: Bench, folder: string, seconds: number): Promise<boolean> {
-  const setting = { target: await bench.listen(ECHO), core: bench.cores.proxy, directory: folder };
+  const setting = {
+    target: await bench.listen(ECHO),
+    core: bench.cores.proxy,
+    directory: folder,
+    services: 0,
+  };
   const { port, file, isReady } = await prepareSluice(setting);
   const child: Child = startChild(bench.cores.proxy, sluiceCommand(TRACE_OPTIONS, file), {
     directory: folder,

@@ -1,8 +1,9 @@
 // The printed form of a work's figures: a line for each metric, a column for each subject, ratios to the reference in
 // brackets, and what was to be reached.
 
-import { REFERENCE, type Row, type Verdict } from './judge.ts';
+import type { Row, Verdict } from './judge.ts';
 import { DISTURBED_SHARE, type WorkRun } from './rounds.ts';
+import { comparisonOf } from './work.ts';
 
 const ABSENT = '-';
 
@@ -14,7 +15,9 @@ export function formatWork(run: WorkRun, rows: readonly Row[], rounds: number): 
     lines.push([`${row.metric.name} (${row.metric.unit})`, ...cells, formatJudgement(row)]);
   }
   const rate = run.requestsPerSecond === 0 ? '' : `, at ${run.requestsPerSecond} a second`;
-  const heading = `${run.work.name}: ${run.work.title}${rate}; median of ${rounds}, (ratio to ${REFERENCE})`;
+  const { reference } = comparisonOf(run.work);
+  const ratio = reference === undefined ? '' : `, (ratio to ${reference})`;
+  const heading = `${run.work.name}: ${run.work.title}${rate}; median of ${rounds}${ratio}`;
   const remarks = [...run.remarks, ...formatDisturbance(run)].map((remark) => `  ! ${remark}`);
   return [heading, ...align(lines), ...remarks, ''].join('\n');
 }
@@ -35,12 +38,12 @@ function formatCell(row: Row, subject: string): string {
 
 function formatJudgement(row: Row): string {
   const again = row.sameAgain === undefined ? [] : [`A/A p95 ${row.sameAgain.toFixed(2)}`];
-  return [...row.verdicts.map(formatVerdict), ...again].join('; ');
+  return [...row.verdicts.map((verdict) => formatVerdict(verdict, row.metric.digits)), ...again].join('; ');
 }
 
-function formatVerdict(verdict: Verdict): string {
+function formatVerdict(verdict: Verdict, digits: number): string {
   const { against, limit, found, holds } = verdict;
-  const what = against === 'absolute' ? found.toFixed(0) : `${found.toFixed(2)} of ${against}`;
+  const what = against === 'absolute' ? found.toFixed(digits) : `${found.toFixed(2)} of ${against}`;
   return `${holds ? 'HOLDS' : 'MISSED'}: ${what}, limit ${limit}`;
 }
 

@@ -1,5 +1,4 @@
-// The works: what is asked of each subject, which figures come out, and what Sluice must reach in them (issue 2, item
-// 11). A work measures one started subject once; rounds, order and judgement are others' business.
+// The works beside the peers: what Sluice must reach in them (issue 2, item 11).
 
 import type { Bench } from './bench.ts';
 import type { LoadResult } from './load/load.ts';
@@ -7,83 +6,7 @@ import { ECHO, SINK, SOURCE } from './load/origin.ts';
 import { timeWaitCount, waitForTimeWaitRoom } from './process/ports.ts';
 import { settledResidentBytes } from './process/resident.ts';
 import type { Running } from './subjects/subject.ts';
-
-/** How long and how much; `tiny` is for the tests, which only prove that everything runs. */
-export interface Scale {
-  readonly warmupMs: number;
-  readonly measureMs: number;
-  readonly connections: number;
-  readonly warmupConnections: number;
-  readonly measuredConnections: number;
-  readonly heldFew: number;
-  readonly heldMany: number;
-  readonly settleMs: number;
-}
-
-export function fullScale(seconds: number): Scale {
-  return {
-    warmupMs: 1000,
-    measureMs: seconds * 1000,
-    connections: 100,
-    warmupConnections: 6000,
-    measuredConnections: 10_000,
-    heldFew: 1000,
-    heldMany: 8000,
-    settleMs: 3000,
-  };
-}
-
-export const TINY_SCALE: Scale = {
-  warmupMs: 20,
-  measureMs: 80,
-  connections: 10,
-  warmupConnections: 20,
-  measuredConnections: 100,
-  heldFew: 20,
-  heldMany: 60,
-  settleMs: 200,
-};
-
-export interface Metric {
-  readonly name: string;
-  readonly unit: string;
-  readonly digits: number;
-  /** Ratios of it are a latency's: judged beside an A/A run. */
-  readonly latency?: boolean;
-  /** Per round, the direct connection's figure is taken off. */
-  readonly beyondDirect?: boolean;
-  /** Printed without ratio: it explains the others. */
-  readonly plain?: boolean;
-  /** The most that Sluice's ratio to each of these subjects may be. */
-  readonly limits?: Readonly<Record<string, number>>;
-}
-
-export interface Measured {
-  readonly figures: Readonly<Record<string, number>>;
-  /** What a reader of the table must know, such as connections that failed. */
-  readonly remark?: string;
-}
-
-export interface Work {
-  readonly name: string;
-  readonly title: string;
-  readonly service: number;
-  /** Whether the origin shares the generator's thread (open loop only, see open-loop.ts). */
-  readonly sharedOrigin?: boolean;
-  readonly subjects: readonly string[];
-  readonly metrics: readonly Metric[];
-  /** Requests a second at which the work is to run come from the slowest subject's capacity. */
-  readonly openLoop?: boolean;
-  measure(bench: Bench, running: Running, scale: Scale, requestsPerSecond: number): Promise<Measured>;
-}
-
-const EXTRA_MS = 30_000;
-
-const CPU_BUSY: Metric = { name: 'busy', unit: '% of its core', digits: 0, plain: true };
-
-function busy(result: LoadResult): number {
-  return (result.cpuNs / 1e9 / result.seconds) * 100;
-}
+import { busy, CPU_BUSY, EXTRA_MS, type Measured, type Metric, type Scale, type Work } from './work.ts';
 
 function remarkOn(result: LoadResult, wanted: string): Pick<Measured, 'remark'> {
   if (result.operations === 0) return { remark: 'nothing was finished in the measured time' };
@@ -124,7 +47,7 @@ const FULL_LOAD_METRICS: readonly Metric[] = [
   CPU_BUSY,
 ];
 
-function roundTrip(name: string, title: string, bytes: number, metrics: readonly Metric[]): Work {
+export function roundTrip(name: string, title: string, bytes: number, metrics: readonly Metric[]): Work {
   return {
     name,
     title,
@@ -149,7 +72,7 @@ const pingPong: Work = {
   measure: (bench, running, scale) => measureClosed(bench, running, scale, 1, 64),
 };
 
-function connectClose(name: string, title: string, reset: boolean): Work {
+export function connectClose(name: string, title: string, reset: boolean): Work {
   return {
     name,
     title,

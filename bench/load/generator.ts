@@ -4,6 +4,7 @@
 
 import { createLibc } from '../../src/sys/libc/libc.ts';
 import { type BulkWork, runBulk } from './bulk.ts';
+import { type ChurnResult, type ChurnWork, runChurn } from './churn.ts';
 import { type ClosedLoopWork, runClosedLoop } from './closed-loop.ts';
 import { type ConnectCloseWork, runConnectClose } from './connect-close.ts';
 import { type HoldResult, type HoldWork, releaseHeld, runHold } from './hold.ts';
@@ -14,6 +15,7 @@ export type Order =
   | { readonly kind: 'closed-loop'; readonly work: ClosedLoopWork }
   | { readonly kind: 'open-loop'; readonly work: OpenLoopWork }
   | { readonly kind: 'connect-close'; readonly work: ConnectCloseWork }
+  | { readonly kind: 'churn'; readonly work: ChurnWork }
   | { readonly kind: 'bulk'; readonly work: BulkWork }
   | { readonly kind: 'hold'; readonly work: HoldWork }
   | { readonly kind: 'release' }
@@ -24,6 +26,7 @@ export interface Answers {
   'closed-loop': LoadResult;
   'open-loop': LoadResult;
   'connect-close': LoadResult;
+  churn: ChurnResult;
   bulk: LoadResult;
   hold: HoldResult;
   release: HoldResult;
@@ -40,6 +43,8 @@ function carryOut(load: Load, order: Order): Answers[keyof Answers] {
       return runOpenLoop(load, order.work);
     case 'connect-close':
       return runConnectClose(load, order.work);
+    case 'churn':
+      return runChurn(load, order.work);
     case 'bulk':
       return runBulk(load, order.work);
     case 'hold':

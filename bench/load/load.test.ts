@@ -5,6 +5,7 @@ import { expect, test } from 'vitest';
 import { createLibc } from '../../src/sys/libc/libc.ts';
 import type { Sys } from '../../src/sys/sys.ts';
 import { runBulk } from './bulk.ts';
+import { runChurn } from './churn.ts';
 import { runClosedLoop } from './closed-loop.ts';
 import { runConnectClose } from './connect-close.ts';
 import { releaseHeld, runHold } from './hold.ts';
@@ -67,6 +68,27 @@ test('open loop makes a stall cost every request that was due in it', () => {
   const result = runOpenLoop(load, work);
   expect(result.p99Us).toBeGreaterThan(0.8 * stallMs * 1000);
   expect(result.operations).toBeGreaterThan(200);
+});
+
+test('churn and round trips keep their rates beside each other', () => {
+  const load = createLoad(createLibc());
+  const port = load.origin.listen(ECHO);
+  const trips = { ...TIMES, measureMs: 300, port, connections: 4, bytes: 64, requestsPerSecond: 1000 };
+  const comings = {
+    churnPort: port,
+    churnPerSecond: 500,
+    end: 'reset',
+    socketPath: '',
+    churnService: '',
+  } as const;
+  const work = { ...trips, ...comings };
+  const result = runChurn(load, work);
+  expect(result).toMatchObject({ failures: 0, answered: 0, goneP99Us: Number.NaN });
+  expect(result.operations / result.seconds / 1000).toBeCloseTo(1, 0);
+  expect(result.ended / result.seconds / 500).toBeCloseTo(1, 0);
+  const refused = runChurn(load, { ...work, churnPort: 1 });
+  expect(refused.failures).toBeGreaterThan(100);
+  expect(refused.operations).toBeGreaterThan(100);
 });
 
 test.each([true, false])('connect and close, with reset: %s', (reset) => {

@@ -20,7 +20,7 @@ export interface OpenLoopWork extends WindowTimes {
   readonly requestsPerSecond: number;
 }
 
-class OpenLoop {
+export class OpenLoop {
   private readonly load: Load;
   private readonly connections: number;
   private readonly bytes: number;

@@ -18,22 +18,35 @@ import type { Sys } from '../../src/sys/sys.ts';
 const LOOPBACK_NET = 0x7f00_0000;
 const LOOPBACK = 0x7f00_0001;
 const BACKLOG = 4096;
-/** Clients come from 127.0.1.1 to 127.0.1.SOURCE_COUNT. */
-const SOURCE_COUNT = 64;
-const SOURCE_FIRST = LOOPBACK_NET + 0x0101;
+
+/** Loopback addresses that clients come from, one after the other. */
+export interface SourceRange {
+  readonly first: number;
+  readonly count: number;
+}
+
+/** 127.0.1.1 to 127.0.1.64. */
+const USUAL_SOURCES: SourceRange = { first: LOOPBACK_NET + 0x0101, count: 64 };
 
 /** Opens connections to one port of 127.0.0.1, each from the next source address. */
 export class Dialler {
   private readonly sys: Sys;
   private readonly target: SocketAddress;
   private readonly source: SocketAddress;
+  private readonly sources: SourceRange;
   private dialled = 0;
 
-  constructor(sys: Sys, port: number) {
+  constructor(sys: Sys, port: number, sources: SourceRange = USUAL_SOURCES) {
     this.sys = sys;
+    this.sources = sources;
     this.target = new SocketAddress(sys);
     this.target.setIp(0, 0, MAPPED_WORD, LOOPBACK, port);
     this.source = new SocketAddress(sys);
+  }
+
+  /** Where the next connection will come from. */
+  get nextSource(): number {
+    return this.sources.first + (this.dialled % this.sources.count);
   }
 
   /** @returns a descriptor on which the connection was begun, or a negative errno */
@@ -43,7 +56,8 @@ export class Dialler {
     if (fd < 0) return fd;
     sys.setOptionInt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1);
     sys.setOptionInt(fd, IPPROTO_TCP, TCP_NODELAY, 1);
-    const length = this.source.setIp(0, 0, MAPPED_WORD, SOURCE_FIRST + (this.dialled++ % SOURCE_COUNT), 0);
+    const length = this.source.setIp(0, 0, MAPPED_WORD, this.nextSource, 0);
+    this.dialled++;
     let error = sys.bind(fd, this.source.address, length);
     if (error === 0) error = sys.connect(fd, this.target.address, this.target.length);
     if (error === 0 || error === -EINPROGRESS) return fd;

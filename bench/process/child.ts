@@ -1,7 +1,7 @@
 // Processes that the benchmark starts: pinned to a core, remembered until they ended, ended by their own number and
 // never by name. None outlives the benchmark.
 
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { processTree } from './processor-time.ts';
@@ -25,6 +25,12 @@ export function chooseCores(): Cores {
     for (let core = first; core <= last; core++) cores.push(core);
   }
   return cores.length < 2 ? { proxy: undefined, load: undefined } : { proxy: cores[1], load: cores[0] };
+}
+
+/** All threads of this process: what the benchmark asks of an API itself must not run on the proxy's core. */
+export function pinThisProcess(core: number | undefined): void {
+  if (core === undefined) return;
+  execFileSync('taskset', ['-a', '-c', '-p', String(core), String(process.pid)], { stdio: 'ignore' });
 }
 
 export interface Child {
@@ -79,6 +85,31 @@ export function startChild(
     output: () => output,
     stop: () => stop(child, ended),
   };
+}
+
+/** The next message of a child. */
+export function nextMessage<T>(child: Child, timeoutMs: number): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const settle = (): void => {
+      clearTimeout(timer);
+      child.process.off('message', onMessage);
+      child.process.off('exit', onExit);
+    };
+    const onMessage = (message: unknown): void => {
+      settle();
+      resolve(message as T);
+    };
+    const onExit = (): void => {
+      settle();
+      reject(new Error(`a process of the benchmark ended: ${child.output()}`));
+    };
+    const timer = setTimeout(() => {
+      settle();
+      reject(new Error(`a process of the benchmark did not answer in ${timeoutMs} ms: ${child.output()}`));
+    }, timeoutMs);
+    child.process.on('message', onMessage);
+    child.process.on('exit', onExit);
+  });
 }
 
 async function stop(child: ChildProcess, ended: Promise<void>): Promise<void> {

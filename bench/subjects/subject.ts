@@ -15,6 +15,8 @@ export interface Setting {
   readonly core: number | undefined;
   /** Its own, empty; removed afterwards. */
   readonly directory: string;
+  /** For a daemon that has many services: how many. */
+  readonly services: number;
 }
 
 export interface Running {
@@ -24,4 +26,17 @@ export interface Running {
   readonly pids: readonly number[];
   output(): string;
   stop(): Promise<void>;
+  /** Of a daemon that is governed while it is measured. */
+  readonly governed?: Governed;
+  /** Of a process of the benchmark's own: has it carry out an order. */
+  ask?(order: object, timeoutMs: number): Promise<unknown>;
+}
+
+export interface Governed {
+  /** The Unix socket of its API. */
+  readonly socketPath: string;
+  /** A second inbound, of another service, whose connections come and go. */
+  readonly churnPort: number;
+  /** From the start of its process until it was ready. */
+  readonly startMs: number;
 }

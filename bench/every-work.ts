@@ -1,0 +1,7 @@
+// All works, in the order of a whole run.
+
+import { GOVERNANCE_WORKS } from './governance/works.ts';
+import type { Work } from './work.ts';
+import { WORKS } from './works.ts';
+
+export const EVERY_WORK: readonly Work[] = [...WORKS, ...GOVERNANCE_WORKS];
