@@ -6,9 +6,10 @@ import type { Directory, Names, ObjectReference } from '../control/directory.ts'
 import type { Eviction, EvictionRequest, Evictions } from '../control/evictions.ts';
 import { createUsageBook } from '../control/usage-book.ts';
 import type { KeeperStatistics } from '../layout/keeper-messages.ts';
-import { LIST_INBOUND, LIST_SERVICE, NO_SLOT, NOT_LINKED } from '../layout/lists.ts';
+import { LIST_INBOUND, LIST_SERVICE, LIST_SOURCE, NO_SLOT, NOT_LINKED } from '../layout/lists.ts';
 import { MAPPED_WORD } from '../sys/socket-address.ts';
 import { SLOT_RELAYING } from '../layout/slot.ts';
+import { type EntrySupply, SourceIndex } from '../layout/source-index.ts';
 import { attachTables, createTables } from '../layout/tables.ts';
 import type { Tables } from '../layout/tables.ts';
 import { WORKER_READY } from '../layout/worker.ts';
@@ -90,13 +91,31 @@ export function putConnection(tables: Tables, standing: Standing): string {
   for (const [word, value] of [0, 0, MAPPED_WORD, 0x7f000001].entries()) slots.setTarget(slot, word, value);
   slots.setTargetPort(slot, 443);
   slots.setStartedMs(slot, standing.startedMs ?? 0);
-  for (const kind of [LIST_SERVICE, LIST_INBOUND]) {
-    link(tables, worker, slot, kind, kind === LIST_SERVICE ? standing.service : standing.inbound);
-  }
+  slots.setSourceEntry(slot, holdSource(tables, standing));
+  for (const kind of LINKED) link(tables, worker, slot, kind, keyOf(tables, worker, slot, kind));
   tables.workers.addConnections(worker, 1);
   // Slots are used for the first time in their order; those that a test leaves out count as used.
   tables.workers.setConnectionsHighest(worker, Math.max(tables.workers.connectionsHighest(worker), slot + 1));
   return `${worker}-${slot}-${slots.generation(slot)}`;
+}
+
+const LINKED = [LIST_SERVICE, LIST_INBOUND, LIST_SOURCE];
+
+function keyOf(tables: Tables, worker: number, slot: number, kind: number): number {
+  const slots = tables.slots[worker] as Tables['slots'][number];
+  if (kind === LIST_SOURCE) return slots.sourceEntry(slot);
+  return kind === LIST_SERVICE ? slots.service(slot) : slots.inbound(slot);
+}
+
+/** Entries are never given back here. */
+function holdSource(tables: Tables, { service, host }: Standing): number {
+  const supply: EntrySupply = {
+    take: () => tables.machine.addSourcesTouched(0, 1),
+    keep: () => {},
+    release: () => {},
+  };
+  const index = new SourceIndex(tables.sources, tables.sourceBuckets, tables.shared.hashKey);
+  return index.hold(supply, service, 0, 0, MAPPED_WORD, 0x0a000000 + (host ?? 1));
 }
 
 function link(tables: Tables, worker: number, slot: number, kind: number, key: number): void {
@@ -114,8 +133,8 @@ function link(tables: Tables, worker: number, slot: number, kind: number, key: n
 export function dropConnection(tables: Tables, worker: number, slot: number): void {
   const slots = tables.slots[worker] as Tables['slots'][number];
   const lists = tables.lists[worker] as Tables['lists'][number];
-  for (const kind of [LIST_SERVICE, LIST_INBOUND]) {
-    const key = kind === LIST_SERVICE ? slots.service(slot) : slots.inbound(slot);
+  for (const kind of LINKED) {
+    const key = keyOf(tables, worker, slot, kind);
     const next = slots.linkNext(slot, kind);
     const previous = slots.linkPrevious(slot, kind);
     if (previous === NO_SLOT) lists.setFirst(kind, key, next);

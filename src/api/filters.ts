@@ -5,7 +5,7 @@ import { Type } from 'typebox';
 import type { Complaint } from '../config/mistakes.ts';
 import { quoted } from '../config/mistakes.ts';
 import { nearest } from '../config/nearest.ts';
-import type { ConnectionFilter } from '../control/connections.ts';
+import type { ConnectionFilter } from '../control/connection-lists.ts';
 import type { Directory, Names } from '../control/directory.ts';
 import { compileNetworks, networkMistake } from '../layout/network-set.ts';
 

@@ -1,48 +1,24 @@
 // Reads connections from the workers' slots while the workers go on: nobody is asked, nothing is locked. Control thread.
 //
-//   filter with a key   → the shortest of its lists is followed, the rest of the filter is asked of each connection
-//   any other           → the slots are looked at in their order; a source alone, too
+//   filter with a key   → the shortest of its lists is followed (connection-lists.ts), the rest of the filter is asked of each
+//   any other           → the slots are looked at in their order; of a source alone, too: who is still in a handshake
+//                         belongs to no service, and so stands in no list of a source
 //
-// Both yield the same order (worker, slot), so that a page may end anywhere and the next begins behind it. The worker
-// changes lists while they are followed. Each slot is therefore checked after its link was read: still living, still of
-// that key. So whoever stays in the list all the time is found; a walk that lost its way starts again, and after
-// WALK_TRIES gives up for a scan. A record counts only if the generation was the same before and after reading it.
+// Both yield the same order (worker, slot), so that a page may end anywhere and the next begins behind it. A record counts
+// only if the generation was the same before and after reading it.
 
 import { setImmediate } from 'node:timers/promises';
-import {
-  LIST_INBOUND,
-  LIST_OUTBOUND,
-  LIST_RULE,
-  LIST_SERVICE,
-  LIST_USER,
-  NOT_LINKED,
-  NO_SLOT,
-} from '../layout/lists.ts';
 import { contains } from '../layout/network-set.ts';
 import { DOWN, UP } from '../layout/slot.ts';
 import type { SlotTable } from '../layout/slot.ts';
 import type { Tables } from '../layout/tables.ts';
 import { WORKER_STARTING } from '../layout/worker.ts';
+import { type ConnectionFilter, countOfOneKey, slotsInLists } from './connection-lists.ts';
 import type { ObjectReference } from './directory.ts';
 
-const WALK_TRIES = 3;
-/** Longer lists are not worth their jumps through memory: the slots in a row are read faster. */
-const WALKED_MAX = 65_536;
-/** A scan lets others have the thread after so many slots. */
-const SLOTS_PER_TURN = 32_768;
+/** A scan lets others have the thread after so many slots: less than a millisecond. */
+const SLOTS_PER_TURN = 8_192;
 const READ_TRIES = 4;
-
-/** Which connections; undefined: any. */
-export interface ConnectionFilter {
-  readonly worker?: number | undefined;
-  readonly service?: ObjectReference | undefined;
-  readonly user?: ObjectReference | undefined;
-  readonly inbound?: ObjectReference | undefined;
-  readonly outbound?: ObjectReference | undefined;
-  readonly rule?: ObjectReference | undefined;
-  /** Networks (layout/network-set.ts). */
-  readonly source?: Int32Array | undefined;
-}
 
 /** Name of a connection outside: `worker-slot-generation`. */
 export interface ConnectionId {
@@ -114,16 +90,12 @@ export function readConnection(tables: Tables, id: ConnectionId): Connection | u
 
 /** How many there are, where that is known without looking at them: of everything, or of one key. */
 export function countConnections(tables: Tables, filter: ConnectionFilter): number | undefined {
-  const keys = listKeys(filter);
-  if (filter.source !== undefined || keys.length > 1) return undefined;
   let count = 0;
   for (let worker = 0; worker < tables.slots.length; worker++) {
     if (filter.worker !== undefined && filter.worker !== worker) continue;
-    const [key] = keys;
-    count +=
-      key === undefined
-        ? tables.workers.connections(worker)
-        : (tables.lists[worker]?.count(key.kind, key.key) ?? 0);
+    const ofWorker = countOfOneKey(tables, worker, filter);
+    if (ofWorker === undefined) return undefined;
+    count += ofWorker;
   }
   return Math.max(0, count);
 }
@@ -136,25 +108,6 @@ export function parseConnectionId(text: string): ConnectionId | undefined {
   return { worker, slot, generation };
 }
 
-interface ListKey {
-  /** LIST_*. */
-  readonly kind: number;
-  readonly key: number;
-}
-
-function listKeys(filter: ConnectionFilter): ListKey[] {
-  const keys: ListKey[] = [];
-  const add = (kind: number, object: ObjectReference | undefined) => {
-    if (object !== undefined) keys.push({ kind, key: object.index });
-  };
-  add(LIST_SERVICE, filter.service);
-  add(LIST_USER, filter.user);
-  add(LIST_INBOUND, filter.inbound);
-  add(LIST_OUTBOUND, filter.outbound);
-  add(LIST_RULE, filter.rule);
-  return keys;
-}
-
 /** Adds what matches from slot `first` on to `found`, until that holds `limit`. */
 async function readWorker(
   tables: Tables,
@@ -165,7 +118,7 @@ async function readWorker(
   found: Connection[],
 ): Promise<void> {
   const slots = tables.slots[worker] as SlotTable;
-  const listed = walkShortest(tables, worker, filter);
+  const listed = slotsInLists(tables, worker, filter);
   if (listed !== undefined) {
     for (const slot of listed) {
       if (found.length >= limit) return;
@@ -180,66 +133,25 @@ async function readWorker(
     // Slots are used for the first time in their order, so that one that never was ends the used ones.
     if (slots.generation(slot) === 0 && slot >= highest) return;
     if ((slot - first) % SLOTS_PER_TURN === SLOTS_PER_TURN - 1) await setImmediate();
+    if (!mayMatch(slots, slot, filter)) continue;
     const connection = readSlot(slots, worker, slot);
     if (connection !== undefined && matches(connection, filter)) found.push(connection);
   }
 }
 
-/** @returns the slots of the shortest list in ascending order; undefined where a scan is to be made */
-function walkShortest(tables: Tables, worker: number, filter: ConnectionFilter): number[] | undefined {
-  const lists = tables.lists[worker];
-  const slots = tables.slots[worker];
-  if (lists === undefined || slots === undefined) return undefined;
-  let shortest: ListKey | undefined;
-  let length = Infinity;
-  for (const key of listKeys(filter)) {
-    const count = lists.count(key.kind, key.key);
-    if (count >= length) continue;
-    shortest = key;
-    length = count;
-  }
-  if (shortest === undefined || length > WALKED_MAX) return undefined;
-  for (let attempt = 0; attempt < WALK_TRIES; attempt++) {
-    const walked = walk(slots, lists.first(shortest.kind, shortest.key), shortest, length * 2 + 64);
-    if (walked !== undefined) return [...new Set(walked)].sort((a, b) => a - b);
-  }
-  return undefined;
-}
-
-/** @returns undefined where the way was lost, or took longer than `stepsMax` */
-function walk(
-  slots: SlotTable,
-  first: number,
-  { kind, key }: ListKey,
-  stepsMax: number,
-): number[] | undefined {
-  const walked: number[] = [];
-  let slot = first;
-  while (slot !== NO_SLOT) {
-    if (slot < 0 || slot >= slots.count || walked.length === stepsMax) return undefined;
-    const generation = slots.generation(slot);
-    const next = slots.linkNext(slot, kind);
-    const stands = slots.linkPrevious(slot, kind) !== NOT_LINKED && keyOf(slots, slot, kind) === key;
-    if ((generation & 1) === 0 || !stands || slots.generation(slot) !== generation) return undefined;
-    walked.push(slot);
-    slot = next;
-  }
-  return walked;
-}
-
-function keyOf(slots: SlotTable, slot: number, kind: number): number {
-  switch (kind) {
-    case LIST_SERVICE:
-      return slots.service(slot);
-    case LIST_USER:
-      return slots.credential(slot);
-    case LIST_INBOUND:
-      return slots.inbound(slot);
-    case LIST_OUTBOUND:
-      return slots.outbound(slot);
-    default:
-      return slots.rule(slot);
-  }
+/** Whether a slot is worth being copied: most are not. What it says is asked again of the copy. */
+function mayMatch(slots: SlotTable, slot: number, { service, inbound, source }: ConnectionFilter): boolean {
+  if ((slots.generation(slot) & 1) === 0) return false;
+  if (service !== undefined && slots.service(slot) !== service.index) return false;
+  if (inbound !== undefined && slots.inbound(slot) !== inbound.index) return false;
+  if (source === undefined) return true;
+  return contains(
+    source,
+    slots.source(slot, 0),
+    slots.source(slot, 1),
+    slots.source(slot, 2),
+    slots.source(slot, 3),
+  );
 }
 
 /** @returns undefined where no connection lives, or where it changed hands with every look */
