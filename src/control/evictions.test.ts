@@ -42,7 +42,7 @@ function setUp(firstId = 1) {
   };
   const tables = attachTables(createTables(limits, Int32Array.of(1, 2, 3, 4)));
   const directory: Directory = {
-    services: namesOf('web', 'mail'),
+    services: namesOf('web', 'mail', 'constructor', '__proto__'),
     users: namesOf(),
     inbounds: namesOf('socks', 'http'),
     outbounds: namesOf('direct'),
@@ -140,6 +140,17 @@ describe('an eviction', () => {
     expect(evictions.statistics()).toMatchObject({ started: 1, running: 0, closed: 7 });
     // The time that it took stands still from now on.
     expect(evictions.get(41)?.durationUs).toBe(done.durationUs);
+  });
+
+  it('counts objects by name, whatever they are called', () => {
+    const { evictions, answer, populate } = setUp();
+    populate(9);
+    const { id } = evictions.start({ service: 'web' });
+    answer(0, id, { byService: Int32Array.of(2, 1, 4, 3, 1, 5) });
+    expect(Object.entries(evictions.get(id)?.byService ?? {})).toEqual([
+      ['constructor', 4],
+      ['__proto__', 5],
+    ]);
   });
 
   it('is over at once where nobody has such connections, or no worker is there', () => {

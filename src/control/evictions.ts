@@ -145,8 +145,8 @@ export function createEvictions(init: EvictionsInit): Evictions {
       startedAtMs: Date.now(),
       beganMs: performance.now(),
       shares: new Map(),
-      byService: {},
-      byInbound: {},
+      byService: emptyCounts(),
+      byInbound: emptyCounts(),
       durationUs: 0,
       state: 'running',
       waiting: [],
@@ -319,6 +319,11 @@ function sum(one: Running): Omit<Share, 'isDone'> {
     total.lastMs = Math.max(total.lastMs, share.lastMs);
   }
   return total;
+}
+
+/** Objects may be called `constructor`, or worse. */
+function emptyCounts(): Record<string, number> {
+  return Object.create(null) as Record<string, number>;
 }
 
 /** @param triples index, generation and count of each */
