@@ -3,6 +3,7 @@
 import { createConfig, lintFromString } from '@redocly/openapi-core';
 import type { FastifyInstance } from 'fastify';
 import { afterEach, describe, expect, it } from 'vitest';
+import type { ApiContext } from './context.ts';
 import { buildTestApi, makeTables, noteEvictions } from './api.fixture.ts';
 
 let app: FastifyInstance | undefined;
@@ -18,7 +19,10 @@ interface Operation {
 }
 
 async function description() {
-  app = await buildTestApi(makeTables(), { evictions: noteEvictions().evictions });
+  app = await buildTestApi(makeTables(), {
+    evictions: noteEvictions().evictions,
+    serviceChanges: {} as NonNullable<ApiContext['serviceChanges']>,
+  });
   const { payload } = await app.inject({ method: 'GET', url: '/v1/openapi.json' });
   const document = JSON.parse(payload) as {
     paths: Record<string, Record<string, Operation>>;
@@ -62,6 +66,13 @@ describe('/v1/openapi.json', () => {
         'GET /v1/evictions',
         'GET /v1/evictions/{id}',
         'DELETE /v1/evictions/{id}',
+        'GET /v1/services',
+        'POST /v1/services',
+        'PUT /v1/services',
+        'GET /v1/services/{name}',
+        'PUT /v1/services/{name}',
+        'PATCH /v1/services/{name}',
+        'DELETE /v1/services/{name}',
         'GET /v1/services',
         'POST /v1/services',
         'PUT /v1/services',

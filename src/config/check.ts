@@ -66,7 +66,8 @@ function readConfiguration(reading: Reading, written: Written, fileName: string)
   checkListenAddresses(reading, inbounds);
   checkAdminAddresses(reading, admin, inbounds);
   findTargetLoops(reading, inbounds);
-  reading.warnings.push(...notEnforced(written));
+  // There may be more than a call can have arguments.
+  for (const warning of notEnforced(written)) reading.warnings.push(warning);
 
   const usable: Outbound[] = outbounds.filter((outbound) => outbound !== undefined);
   if (usable.length === 0) usable.push(IMPLICIT_DIRECT);

@@ -249,7 +249,7 @@ export function createEdge(init: EdgeInit): Edge {
     const identityChanges = commit(plan, prepared, outboundOf);
     if (isFinalMoving) identities.moveFinal(finalMovesTo);
     for (const { target } of before) targets.release(target);
-    contradictions.push(...planner.leaving());
+    contradictions = contradictions.concat(planner.leaving());
     planner.complete(configuration);
     isPlanPending = true;
     // Where a worker did not apply it, what it may still use stays: the next change that all apply frees it.
@@ -267,7 +267,7 @@ export function createEdge(init: EdgeInit): Edge {
     const committed = identities.commit(prepared, outboundOf);
     tellNames();
     plan.commit();
-    contradictions.push(...committed.contradictions);
+    contradictions = contradictions.concat(committed.contradictions);
     return committed.changes;
   }
 

@@ -54,6 +54,8 @@ export interface ServiceRegistry {
 
 type Holders = Pick<Identities, 'holderOfUser' | 'holderOfServerName'>;
 
+/** Nobody mends more in one go. */
+const MISTAKES_MAX = 1_000;
 /** Among more names nobody looks for the nearest: it would hold up the control thread. */
 const COMPARED_MAX = 20_000;
 /** Beyond so many new or lost names the sorted list is made anew. */
@@ -216,6 +218,7 @@ function brokenReferences(
   const tags = new Set(configuration.outbounds.map(({ tag }) => tag));
   for (const [name, { owner, definition }] of entries) {
     if (owner !== 'api' || definition.outbound === undefined || tags.has(definition.outbound)) continue;
+    if (mistakes.length === MISTAKES_MAX) break;
     const message =
       `outbound ${quoted(definition.outbound)} is gone from the file, but service ${quoted(name)} of the API uses it; ` +
       'keep the outbound, or change the service first';
