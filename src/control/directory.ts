@@ -45,14 +45,14 @@ export function createDirectory(
     return tags;
   }
   const ofPlan = (kind: 'inbounds' | 'outbounds'): Names => ({
-    find: (name) => planTags()[kind].get(name),
+    find: (name) => planTags()[kind].byName.get(name),
     nameOf(index, generation) {
-      for (const [name, object] of planTags()[kind]) {
-        if (object.index === index && object.generation === generation) return name;
-      }
-      return undefined;
+      const name = planTags()[kind].byIndex.get(index);
+      return name !== undefined && planTags()[kind].byName.get(name)?.generation === generation
+        ? name
+        : undefined;
     },
-    all: () => planTags()[kind].keys(),
+    all: () => planTags()[kind].byName.keys(),
   });
   return {
     services: edge.identities.services,
@@ -66,19 +66,26 @@ export function createDirectory(
 interface PlanTags {
   readonly version: number;
   readonly configuration: Configuration;
-  readonly inbounds: ReadonlyMap<string, ObjectReference>;
-  readonly outbounds: ReadonlyMap<string, ObjectReference>;
+  readonly inbounds: Tags;
+  readonly outbounds: Tags;
+}
+
+interface Tags {
+  readonly byName: ReadonlyMap<string, ObjectReference>;
+  readonly byIndex: ReadonlyMap<number, string>;
 }
 
 /** A plan has its inbounds and outbounds in the order of the configuration, those that leave behind them. */
 function readTags({ planFor, configuration, version }: Pick<Edge, 'planFor' | 'configuration' | 'version'>) {
   const plan = planFor(0);
-  const byTag = (objects: readonly { tag: string }[], definitions: readonly ObjectReference[]) =>
-    new Map(objects.map(({ tag }, at) => [tag, definitions[at] as ObjectReference]));
+  const tagsOf = (objects: readonly { tag: string }[], definitions: readonly ObjectReference[]): Tags => {
+    const named = objects.map(({ tag }, at) => [tag, definitions[at] as ObjectReference] as const);
+    return { byName: new Map(named), byIndex: new Map(named.map(([tag, { index }]) => [index, tag])) };
+  };
   return {
     version,
     configuration,
-    inbounds: byTag(plannedInbounds(configuration), plan.inbounds),
-    outbounds: byTag(configuration.outbounds, plan.outbounds),
+    inbounds: tagsOf(plannedInbounds(configuration), plan.inbounds),
+    outbounds: tagsOf(configuration.outbounds, plan.outbounds),
   };
 }
