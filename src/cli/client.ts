@@ -3,8 +3,6 @@
 import { readFileSync } from 'node:fs';
 import { request } from 'node:http';
 import { resolve } from 'node:path';
-import { checkConfiguration } from '../config/check.ts';
-import { formatMistakes } from '../config/mistakes.ts';
 import { EXIT_REFUSED, EXIT_UNREACHABLE } from './exit-codes.ts';
 
 const DEFAULT_SOCKET = './sluice.sock';
@@ -42,7 +40,7 @@ export interface Question {
 
 /** @throws CommandFailure where the daemon cannot be reached or does not speak our language */
 export async function ask(question: Question, options: DaemonOptions): Promise<Answer> {
-  const socketPath = findSocket(options);
+  const socketPath = await findSocket(options);
   const { status, text } = await exchange(question, socketPath);
   if (text === '') return { status, body: undefined };
   try {
@@ -52,21 +50,24 @@ export async function ask(question: Question, options: DaemonOptions): Promise<A
   }
 }
 
-function findSocket(options: DaemonOptions): string {
+async function findSocket(options: DaemonOptions): Promise<string> {
   if (options.socket !== undefined) return resolve(options.socket);
   if (options.config !== undefined) return socketOf(options.config);
   return resolve(process.env['SLUICE_SOCKET'] ?? DEFAULT_SOCKET);
 }
 
-function socketOf(fileName: string): string {
+async function socketOf(fileName: string): Promise<string> {
   let text: string;
   try {
     text = readFileSync(fileName, 'utf8');
   } catch (error) {
     throw new CommandFailure(EXIT_REFUSED, `${fileName} cannot be read: ${(error as Error).message}`);
   }
+  // Only who needs it waits for it: it takes longer to load than all the rest.
+  const { checkConfiguration } = await import('../config/check.ts');
   const { configuration, mistakes } = checkConfiguration(text, fileName);
   if (configuration === undefined) {
+    const { formatMistakes } = await import('../config/mistakes.ts');
     throw new CommandFailure(EXIT_REFUSED, formatMistakes(mistakes, fileName).trimEnd());
   }
   return configuration.admin.socketPath;
