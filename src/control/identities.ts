@@ -16,18 +16,16 @@
 // connection stands in their lists.
 // Control thread only: it is the tables' single writer. One change at a time (edge.ts sees to it).
 
-import { isDeepStrictEqual } from 'node:util';
 import type { Service } from '../config/configuration.ts';
 import { LIST_SERVICE, LIST_USER } from '../layout/lists.ts';
 import type { ObjectName } from '../layout/name-book.ts';
 import { deriveNameKeys } from '../layout/name-hash.ts';
-import { SERVICE_ENABLED } from '../layout/service.ts';
 import type { Tables } from '../layout/tables.ts';
 import { usageOfCredential, usageOfService } from '../layout/usage.ts';
 import type { ScryptHash } from '../policy/scrypt-hash.ts';
 import type { Contradiction } from './contradiction.ts';
 import type { Names } from './directory.ts';
-import { SluiceError } from './errors.ts';
+import { type PolicyReferences, policyDiffers, requireRoom, writePolicy } from './identities-policy.ts';
 import { createIdentityServerNames } from './identities-server-names.ts';
 import type { RowOwner } from './hot-set.ts';
 import { createIdentityUsers } from './identities-users.ts';
@@ -137,14 +135,8 @@ export function createIdentities(
     return entry.row;
   }
 
-  /** Policy words of a row, whether it is new or in use: each word stands for itself. */
-  function writePolicy(row: number, service: Service, outbound: number, sources: number): void {
-    services.setFlags(row, service.enabled ? SERVICE_ENABLED : 0);
-    services.setOutbound(row, outbound);
-    services.setTarget(row, targets.indexOf(service.target));
-    services.setSources(row, sources);
-    services.setPrefixBits4(row, 0);
-    services.setPrefixBits6(row, service.devices?.ipv6PrefixBits ?? 0);
+  function wordsOf(service: Service, outbound: number, sources: number): PolicyReferences {
+    return { outbound, sources, target: targets.indexOf(service.target) };
   }
 
   function requireRoomFor({ put }: ServicesChange): void {
@@ -166,7 +158,7 @@ export function createIdentities(
 
   /** @returns whether connections that stand may be allowed no longer */
   function rewrite(service: Service, entry: Entry, outbound: number, sources: number): boolean {
-    writePolicy(entry.row, service, outbound, sources);
+    writePolicy(services, entry.row, service, wordsOf(service, outbound, sources));
     entries.set(service.name, { row: entry.row, definition: service, sources });
     targets.release(entry.definition.target);
     arena.release(entry.sources);
@@ -218,7 +210,7 @@ export function createIdentities(
         if (entries.has(service.name)) continue;
         const row = pool.acquire();
         const start = sources[place] as number;
-        writePolicy(row, service, outboundOf(service), start);
+        writePolicy(services, row, service, wordsOf(service, outboundOf(service), start));
         services.addGeneration(row, 1);
         named({ kind: 'service', index: row, generation: services.generation(row), name: service.name });
         // Held once more, as `commit` will take this entry for one that was there before.
@@ -307,21 +299,4 @@ export function createIdentities(
       return left;
     },
   };
-}
-
-/** Whether an operator would say that the service's policy changed: all but who belongs to it. */
-function policyDiffers(before: Service, after: Service): boolean {
-  if (before === after) return false;
-  const policy = ({ users: _users, serverNames: _serverNames, ...rest }: Service) => rest;
-  return !isDeepStrictEqual(policy(before), policy(after));
-}
-
-function requireRoom(table: string, wanted: number, room: number): void {
-  if (wanted <= room) return;
-  throw new SluiceError(
-    'table_full',
-    `the change needs room for ${wanted} ${table} where there is room for ${room}; ` +
-      'the tables are sized when the daemon starts',
-    { table, wanted, room },
-  );
 }
