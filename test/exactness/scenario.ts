@@ -5,6 +5,7 @@
 // events, fragments, small buffers, delayed connects): whatever the ends did not spoil themselves must be complete. A
 // *rough* one also has resets from the network, failing descriptors, tiny tables and short deadlines: whatever arrives
 // must still be right, and nothing may be left behind. A *plain* one has no faults: every handshake must succeed.
+// In many of each, evictions end some of the connections (random-evictions.ts): exactly those, and no others.
 
 import { INBOUND_FORWARD, INBOUND_HTTP, INBOUND_SOCKS5 } from '../../src/layout/messages.ts';
 import {
@@ -22,10 +23,14 @@ import { MAPPED_WORD } from '../../src/sys/socket-address.ts';
 import { connect, isComplete, judge, pick, planConnection, serve } from './connections.ts';
 import type { Connection } from './connections.ts';
 import type { Stage } from './peer.ts';
+import { evictAtRandom } from './random-evictions.ts';
+import type { RandomEvictions } from './random-evictions.ts';
 import { LOOPBACK, startEdge } from './simulated-edge.ts';
 import type { Edge, InboundInit } from './simulated-edge.ts';
 
 const EDGE_PORT = 1_000;
+/** Where clients must show a password. */
+const CLOSED_PORT = 900;
 const SERVER_PORT = 10_000;
 /** All scripts are over long before. */
 const VIRTUAL_MS_MAX = 900_000;
@@ -38,6 +43,7 @@ const CLIENTS_WITHIN_MS = 60;
 const RESOLVE_MS_MAX = 40;
 const VERIFY_MS_MAX = 20;
 const BULK_BUFFER_BYTES = 262_144;
+const EVICTING_CHANCE = 0.4;
 
 type Mood = 'plain' | 'calm' | 'rough';
 
@@ -47,6 +53,8 @@ export interface Outcome {
   readonly connections: number;
   /** Both ends got everything and both FINs. */
   readonly complete: number;
+  /** Evictions have ended them. */
+  readonly evicted: number;
   readonly bytes: number;
   readonly splicedBytes: number;
   readonly peekedReads: number;
@@ -91,8 +99,13 @@ export function runSeed(seed: number): Outcome {
   const connections = Array.from({ length: count }, (_, id) =>
     planConnection(random, id, isBulk, isRough ? 0.2 : 0.05),
   );
-  control(edge, random);
-  openInbounds(edge, connections, isRough && random.chance(0.4));
+  const inbounds = openInbounds(edge, connections, isRough && random.chance(0.4));
+  // Of its own, so that the rest of a seed is the same with and without evictions.
+  const chance = createRandom(seed ^ 0xe71c7);
+  const evictions = chance.chance(EVICTING_CHANCE)
+    ? evictAtRandom(edge, chance, inbounds.size, (connection) => inbounds.get(edgePort(connection)) as number)
+    : undefined;
+  control(edge, random, evictions);
   const stage: Stage = {
     sys: edge.peers,
     address: edge.address,
@@ -106,7 +119,7 @@ export function runSeed(seed: number): Outcome {
     serve(stage, connection);
     network.at(random.next() * CLIENTS_WITHIN_MS, () => connect(stage, connection));
   }
-  return observe(edge, connections, mood, faults, VIRTUAL_MS_MAX);
+  return observe(edge, connections, mood, faults, evictions);
 }
 
 function observe(
@@ -114,7 +127,7 @@ function observe(
   connections: Connection[],
   mood: Mood,
   faults: Partial<Faults>,
-  msMax: number,
+  evictions: RandomEvictions | undefined,
 ): Outcome {
   const { network, w } = edge;
   const startMs = network.nowMs();
@@ -126,7 +139,7 @@ function observe(
   let turns = 0;
   // Quiet for some turns: a client that has gone may still stand in a listener's queue, a slot in the ready list.
   let quietTurns = 0;
-  while (quietTurns < QUIET_TURNS && turns++ < TURNS_MAX && network.nowMs() - startMs < msMax) {
+  while (quietTurns < QUIET_TURNS && turns++ < TURNS_MAX && network.nowMs() - startMs < VIRTUAL_MS_MAX) {
     edge.turn();
     quietTurns = isQuiet() ? quietTurns + 1 : 0;
   }
@@ -137,7 +150,11 @@ function observe(
     isRough: mood === 'rough',
     mayRefuse: (faults.spuriousAgain ?? 0) > 0 || (faults.splitWrite ?? 0) > 0,
   };
-  for (const connection of connections) judge(connection, expectation, mistakes);
+  const evicted = evictions?.ended(connections) ?? new Set();
+  mistakes.push(...(evictions?.mistakes ?? []));
+  for (const connection of connections) {
+    judge(connection, evicted.has(connection) ? { ...expectation, isRough: true } : expectation, mistakes);
+  }
   if (mood !== 'rough') {
     const tookMs = network.nowMs() - startMs;
     if (tookMs >= CALM_MS_MAX) mistakes.push(`it took ${tookMs} ms: a connection stood still`);
@@ -150,6 +167,7 @@ function observe(
     mistakes,
     connections: connections.length,
     complete: connections.filter(isComplete).length,
+    evicted: evicted.size,
     bytes: row.upBytes(0) + row.downBytes(0),
     splicedBytes: row.splicedBytes(0),
     peekedReads: row.peekedReads(0),
@@ -162,11 +180,12 @@ function observe(
 }
 
 /** Answers names and passwords after a while. */
-function control(edge: Edge, random: Random): void {
+function control(edge: Edge, random: Random, evictions: RandomEvictions | undefined): void {
   const loopback = [0, 0, MAPPED_WORD, LOOPBACK];
   const unreachable = [0, 0, MAPPED_WORD, 0xcb007101 | 0];
   const silent = [0, 0, MAPPED_WORD, 0xc0000201 | 0];
   edge.onPost = (message: WorkerMessage) => {
+    if (message.kind === 'evicted') evictions?.answered(message);
     if (message.kind === 'resolve') {
       const { slot, generation, name } = message;
       const words = name === 'two.test' ? [...unreachable, ...loopback] : loopback;
@@ -185,17 +204,29 @@ function control(edge: Edge, random: Random): void {
   };
 }
 
-/** One inbound for SOCKS, one for HTTP, and one for each forwarded connection, since its target is the inbound's. */
-function openInbounds(edge: Edge, connections: readonly Connection[], isHasty: boolean): void {
+/**
+ * Two inbounds for SOCKS, two for HTTP, one of each for those who show a password; and one for each forwarded connection,
+ * since its target is the inbound's.
+ * @returns inbounds by port
+ */
+function openInbounds(
+  edge: Edge,
+  connections: readonly Connection[],
+  isHasty: boolean,
+): ReadonlyMap<number, number> {
   const service = edge.addService();
   edge.addUser('ann', 'secret', service);
   edge.addUser('bob', 'hashed', service, true);
   const inbounds: InboundInit[] = [
     { type: INBOUND_SOCKS5, listenFds: [edge.listen(EDGE_PORT)], service },
     { type: INBOUND_HTTP, listenFds: [edge.listen(EDGE_PORT + 1)], service },
+    { type: INBOUND_SOCKS5, listenFds: [edge.listen(CLOSED_PORT)], service: -1 },
+    { type: INBOUND_HTTP, listenFds: [edge.listen(CLOSED_PORT + 1)], service: -1 },
   ];
+  const ports = [EDGE_PORT, EDGE_PORT + 1, CLOSED_PORT, CLOSED_PORT + 1];
   for (const { id, protocol } of connections) {
     if (!protocol.startsWith('forward')) continue;
+    ports.push(EDGE_PORT + 2 + id);
     inbounds.push({
       type: INBOUND_FORWARD,
       listenFds: [edge.listen(EDGE_PORT + 2 + id)],
@@ -209,6 +240,7 @@ function openInbounds(edge: Edge, connections: readonly Connection[], isHasty: b
     : { handshakeMs: 60_000, connectMs: 2_000, idleMs: 300_000, halfCloseMs: 120_000 };
   edge.plan(inbounds, deadlines);
   edge.turn();
+  return new Map(ports.map((port, inbound) => [port, inbound]));
 }
 
 function faultsOf(random: Random, mood: Mood): Partial<Faults> {
@@ -229,5 +261,6 @@ function faultsOf(random: Random, mood: Mood): Partial<Faults> {
 
 function edgePort({ id, protocol }: Connection): number {
   if (protocol.startsWith('forward')) return EDGE_PORT + 2 + id;
-  return protocol.startsWith('socks') ? EDGE_PORT : EDGE_PORT + 1;
+  const isClosed = protocol.endsWith('-password') || protocol.endsWith('-hashed');
+  return (isClosed ? CLOSED_PORT : EDGE_PORT) + (protocol.startsWith('socks') ? 0 : 1);
 }
