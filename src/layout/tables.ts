@@ -40,7 +40,7 @@ export interface TableLimits {
 
 /** Bounds of a plan: inbounds and outbounds each; and rules that lists are kept for. */
 export const PLAN_OBJECTS_MAX = 1_024;
-export const RULES_MAX = 65_536;
+const RULES_MAX = 65_536;
 
 /** Keys of each kind of list, in the order of LIST_*. */
 function listKeys(limits: TableLimits): ListKeys {
