@@ -52,21 +52,35 @@ describe('/v1/services/{name}', () => {
     const { status, headers, body } = await call('GET', '/v1/services/filed');
     expect([status, headers['etag']]).toEqual([200, '"1"']);
     expect(body).toEqual({
-      ...{ name: 'filed', owner: 'file', implicit: false, enabled: true, revision: 1 },
-      ...{ users: [{ username: 'f' }], server_names: [], target: null, outbound: null, sources: [] },
-      ...{ gate: null, rate: null, devices: null, connections: 2, online: true },
+      name: 'filed',
+      owner: 'file',
+      implicit: false,
+      enabled: true,
+      revision: 1,
+      users: [{ username: 'f' }],
+      server_names: [],
+      target: null,
+      outbound: null,
+      sources: [],
+      gate: null,
+      rate: null,
+      devices: null,
+      connections: 2,
+      online: true,
       usage: { bytes_up: 5, bytes_down: 6, connections: 7, refused: { auth_failed: 1 } },
     });
     const written = {
       ...ALICE,
-      ...{ gate: { rate: '10/m', burst: 3 }, rate: { down: '12.5MB/s' }, sources: ['10.0.0.0/8'] },
-      ...{
-        devices: { limit: 2, linger: '90s', check: 'http://u:secret@judge.example/' },
-        outbound: 'direct',
-      },
+      gate: { rate: '10/m', burst: 3 },
+      rate: { down: '12.5MB/s' },
+      sources: ['10.0.0.0/8'],
+      devices: { limit: 2, linger: '90s', check: 'http://u:secret@judge.example/' },
+      outbound: 'direct',
     };
     expect((await call('PUT', '/v1/services/alice', written)).body).toMatchObject({
-      ...{ gate: { rate: '10/m', burst: 3 }, rate: { up: null, down: '100mbit' }, outbound: 'direct' },
+      gate: { rate: '10/m', burst: 3 },
+      rate: { up: null, down: '100mbit' },
+      outbound: 'direct',
       devices: { limit: 2, linger: '1m30s', per: 'source', check: 'http://...@judge.example/' },
     });
   });

@@ -670,6 +670,16 @@ outbounds:
     ).toBeUndefined();
   });
 
+  test('users are asked for where the inbound says so, for those that the API adds', () => {
+    const asking = `inbounds: [{ type: http, listen: 0.0.0.0:1080, ask_users: true }]`;
+    const { configuration, warnings } = accepted(asking);
+    expect(configuration.inbounds[0]?.service).toBeUndefined();
+    expect([configuration.services, warnings]).toEqual([[], []]);
+    const both = `inbounds: [{ type: http, listen: 127.0.0.1:1, ask_users: true, service: a }]\nservices: [{ name: a }]`;
+    const { mistakes } = checkConfiguration(both, 'e');
+    expect(mistakes).toMatchObject([{ path: 'inbounds[0].ask_users' }]);
+  });
+
   test('an open proxy beyond loopback is warned of', () => {
     const open = 'inbounds: [{ type: http, listen: 0.0.0.0:1080 }]';
     expect(accepted(open).warnings).toEqual([

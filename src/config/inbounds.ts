@@ -47,10 +47,19 @@ export function readInbound(
   );
   const hasService = written.type === 'forward' || written.type === 'socks5' || written.type === 'http';
   const named = hasService ? written.service : undefined;
-  const service = hasService
-    ? serviceOf(reading, written.type === 'forward', named, path, services)
-    : undefined;
-  if (written.type === 'socks5' || written.type === 'http') warnIfOpen(reading, listen, service, path);
+  const isProxy = written.type === 'socks5' || written.type === 'http';
+  const asksUsers = isProxy && written.ask_users === true;
+  if (asksUsers && named !== undefined) {
+    const message = '`ask_users` contradicts `service`, which belongs to all its clients without asking them';
+    reading.mistakes.push({
+      path: [...path, 'ask_users'],
+      found: 'true',
+      expected: 'one of the two',
+      message,
+    });
+  }
+  const service = hasService && !asksUsers ? serviceOf(reading, !isProxy, named, path, services) : undefined;
+  if (isProxy) warnIfOpen(reading, listen, service, path);
 
   const target = ownTarget ?? (written.type === 'forward' ? services.get(service ?? '')?.target : undefined);
   if (written.type === 'forward' && own === undefined && target === undefined && service !== undefined) {

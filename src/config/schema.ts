@@ -112,16 +112,27 @@ const proxyService = Type.Optional(
   ),
 );
 
+const askUsers = Type.Optional(
+  Type.Boolean({
+    default: false,
+    description:
+      'True asks for user name and password also where no service of this file has users: for those that the API adds. ' +
+      'Default: false, they are asked where the file has users.',
+  }),
+);
+
 const INBOUND_VARIANTS = [
   closed({
     type: Type.Literal('socks5', { description: 'SOCKS5 with CONNECT; service by user name and password.' }),
     ...inboundCommon,
     service: proxyService,
+    ask_users: askUsers,
   }),
   closed({
     type: Type.Literal('http', { description: 'HTTP proxy: CONNECT and absolute-form requests.' }),
     ...inboundCommon,
     service: proxyService,
+    ask_users: askUsers,
   }),
   closed({
     type: Type.Literal('sni', { description: 'TLS, not decrypted; service by server name.' }),
@@ -329,7 +340,9 @@ export const serviceSchema = closed({
   gate: Type.Optional(gate),
   rate: Type.Optional(rate),
   devices: Type.Optional(devices),
-  sources: Type.Optional(prefixes('Networks that may use it. Default: all.')),
+  sources: Type.Optional(
+    prefixes('Networks that may use it; clients on Unix sockets have no address and may not. Default: all.'),
+  ),
   outbound: Type.Optional(
     name('Tag of the outbound of its connections. Default: what rules and `final` say.'),
   ),

@@ -248,7 +248,8 @@ describe('implicit services', () => {
     await expect(changes.put('default', ALICE, {})).rejects.toMatchObject({
       facts: { mistakes: [{ path: 'users' }] },
     });
-    await changes.put('late', ALICE, {});
+    const { warnings } = await changes.put('late', ALICE, {});
+    expect(warnings).toMatchObject([{ path: 'users', expected: 'an inbound with `ask_users: true`' }]);
     const named = file('[]', '', ', { tag: t, type: http, listen: "unix:./t.sock", service: late }');
     await expect(edge.apply(named)).rejects.toMatchObject({ code: 'owner_conflict' });
   });

@@ -119,7 +119,21 @@ export function createServiceChanges(
       const written = target?.kind === 'unix' ? { ...list[place], target: target.text } : list[place];
       return { owner: 'api', definition, written };
     });
-    return { put, warnings };
+    return { put, warnings: [...warnings, ...unasked(put, pathOf)] };
+  }
+
+  /** Users whom nobody will ask for their names; said once. */
+  function unasked(put: readonly Written[], pathOf = (place: number): Path => ['services', place]) {
+    const isAsking = edge.configuration.inbounds.some(
+      ({ type, service }) => (type === 'socks5' || type === 'http') && service === undefined,
+    );
+    const place = isAsking ? -1 : put.findIndex(({ definition }) => definition.users.length > 0);
+    if (place < 0) return [];
+    const path = pathText([...pathOf(place), 'users']);
+    const expected = 'an inbound with `ask_users: true`';
+    const message =
+      'no inbound of the configuration file asks its clients who they are; `ask_users: true` makes one';
+    return [{ path, found: 'users', expected, message }];
   }
 
   /** What only the services in force can tell. @throws SluiceError request_invalid */
