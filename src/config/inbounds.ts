@@ -9,7 +9,7 @@ import type { WrittenConfiguration } from './schema.ts';
 import type { Partly } from './shape.ts';
 
 /** The service of clients that nobody asked who they are. */
-const DEFAULT_SERVICE = 'default';
+export const DEFAULT_SERVICE = 'default';
 
 type WrittenInbound = Partly<WrittenConfiguration['inbounds'][number]>;
 

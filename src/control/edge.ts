@@ -204,7 +204,7 @@ export function createEdge(init: EdgeInit): Edge {
   /** Takes what the configuration needs. @throws SluiceError: nothing is taken then */
   function prepare(configuration: Configuration) {
     planner.check(configuration);
-    const plan = services.planFile(configuration, identities);
+    const plan = services.planFile(configuration, identities, inForce);
     const prepared = identities.prepare(plan.change);
     try {
       requireTargets(plannedInbounds(configuration));

@@ -256,12 +256,29 @@ describe('implicit services', () => {
 });
 
 describe('file and API', () => {
+  it('do not open a proxy to everybody because all users are of the API', async () => {
+    const { changes, edge } = await start();
+    const inbound = () => edge.configuration.inbounds[0]?.service;
+    await changes.put('alice', ALICE, {});
+    await expect(edge.apply(file('[]'))).rejects.toMatchObject({
+      code: 'owner_conflict',
+      facts: { mistakes: [{ path: 'inbounds[0]', expected: '`ask_users: true`' }] },
+    });
+    expect(inbound()).toBeUndefined();
+    await edge.apply(file('[{ name: default }]'));
+    expect(inbound()).toBe('default');
+    await edge.apply(file());
+    await changes.remove('alice', {});
+    await edge.apply(file('[]'));
+    expect(inbound()).toBe('default');
+  });
+
   it('are kept apart by reloads: what the API owns and what it needs stays', async () => {
     const outbounds = 'outbounds: [{ type: direct }, { type: direct, tag: other }]';
     const { changes, edge, login } = await start(file(FILED, outbounds));
     await changes.put('alice', { ...ALICE, outbound: 'other' }, {});
     const row = login('alice', 'one');
-    await edge.apply(file('[]', outbounds));
+    await edge.apply(file('[{ name: k, users: [{ username: k, password: k }] }]', outbounds));
     expect(login('alice', 'one')).toEqual(row);
     expect(edge.services.find('filed')).toBeUndefined();
     await expect(edge.apply(file())).rejects.toMatchObject({

@@ -17,7 +17,7 @@ import { NOTHING_RECONCILED } from './contradiction.ts';
 import type { Reconciled } from './contradiction.ts';
 import type { Edge } from './edge.ts';
 import { SluiceError } from './errors.ts';
-import { findConflicts } from './service-conflicts.ts';
+import { asksNobody, findConflicts } from './service-conflicts.ts';
 import {
   isMapping,
   mergedPatch,
@@ -28,7 +28,7 @@ import {
   withPasswords,
 } from './service-writing.ts';
 import type { WrittenMapping } from './service-writing.ts';
-import { type ApiService, asksNobody, type ServiceEntry, type ServicesPlan } from './services.ts';
+import type { ApiService, ServiceEntry, ServicesPlan } from './services.ts';
 
 /** What must hold of the service as it is; else nothing changes. */
 export interface Conditions {

@@ -1,9 +1,12 @@
-// User names and server names lead to one service each, whoever owns it. What a change would give to two services is found
-// here, at the price of the change. Control thread; reads only.
+// What file and API can claim against each other. User names and server names lead to one service each, whoever owns it:
+// what a change would give to two is found at the price of the change. And the file may not take away what services of the
+// API rely on. Control thread; reads only.
 
-import type { Service } from '../config/configuration.ts';
-import type { Path } from '../config/mistakes.ts';
+import type { Configuration, Inbound, Service } from '../config/configuration.ts';
+import { DEFAULT_SERVICE } from '../config/inbounds.ts';
+import { type Path, pathText, quoted, type RequestMistake } from '../config/mistakes.ts';
 import type { Identities, ServicesChange } from './identities.ts';
+import type { ServiceEntry } from './services.ts';
 
 /** Nobody mends more in one go. */
 const CONFLICTS_MAX = 1_000;
@@ -58,4 +61,65 @@ export function findConflicts({ put, remove }: ServicesChange, holders: Holders)
     holders.holderOfServerName,
   );
   return conflicts;
+}
+
+/** What services of the API refer to, or rely on, and the file no longer grants. */
+export function brokenReferences(
+  configuration: Configuration,
+  entries: ReadonlyMap<string, ServiceEntry>,
+  before: Configuration | undefined,
+): RequestMistake[] {
+  const mistakes: RequestMistake[] = [];
+  const tags = new Set(configuration.outbounds.map(({ tag }) => tag));
+  for (const [name, { owner, definition }] of entries) {
+    if (owner !== 'api' || definition.outbound === undefined || tags.has(definition.outbound)) continue;
+    if (mistakes.length === CONFLICTS_MAX) break;
+    const message =
+      `outbound ${quoted(definition.outbound)} is gone from the file, but service ${quoted(name)} of the API uses it; ` +
+      'keep the outbound, or change the service first';
+    mistakes.push({ path: 'outbounds', found: 'nothing', expected: quoted(definition.outbound), message });
+  }
+  const hasUsers = [...entries.values()].some(
+    ({ owner, definition }) => owner === 'api' && definition.users.length > 0,
+  );
+  const isImplicit = configuration.services.some(
+    ({ name, implicit }) => implicit && name === DEFAULT_SERVICE,
+  );
+  for (const [place, inbound] of configuration.inbounds.entries()) {
+    if (hasUsers && isImplicit && opensUp(inbound, before)) {
+      mistakes.push({
+        path: pathText(['inbounds', place]),
+        found: 'nothing',
+        expected: '`ask_users: true`',
+        message:
+          `inbound ${quoted(inbound.tag)} has asked its clients who they are, and would let in everybody now that the file has no users, ` +
+          'though the API has some; write `ask_users: true`, or define the service `default` to mean it',
+      });
+    }
+    const entry = entries.get(inbound.service ?? '');
+    if (entry?.owner !== 'api' || entry.definition.users.length === 0 || inbound.type === 'forward') continue;
+    mistakes.push({
+      path: pathText(['inbounds', place, 'service']),
+      found: quoted(inbound.service as string),
+      expected: 'a service without users, or no key `service`',
+      message: asksNobody(inbound.service as string),
+    });
+  }
+  return mistakes;
+}
+
+/** By what is left out, which nobody does on purpose. */
+function opensUp(inbound: Inbound, before: Configuration | undefined): boolean {
+  if (inbound.type === 'forward' || inbound.type === 'sni' || inbound.service !== DEFAULT_SERVICE)
+    return false;
+  const was = before?.inbounds.find(({ tag }) => tag === inbound.tag);
+  return was !== undefined && was.type === inbound.type && was.service === undefined;
+}
+
+/** What is wrong with users of a service that an inbound gives to all its clients. */
+export function asksNobody(service: string): string {
+  return (
+    `service ${quoted(service)} has users, but an inbound gives it to all its clients and asks nobody who they are; ` +
+    'leave `service` out there and users are asked'
+  );
 }

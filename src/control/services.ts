@@ -14,7 +14,7 @@ import { pathText, quoted, type RequestMistake } from '../config/mistakes.ts';
 import { nearest } from '../config/nearest.ts';
 import { SluiceError } from './errors.ts';
 import type { Identities, ServicesChange } from './identities.ts';
-import { findConflicts } from './service-conflicts.ts';
+import { brokenReferences, findConflicts } from './service-conflicts.ts';
 
 export type Owner = 'file' | 'api';
 
@@ -46,16 +46,14 @@ export interface ServiceRegistry {
   names(): readonly string[];
   /** What the store held when the daemon started. Before the first configuration, and once. */
   load(services: readonly ApiService[]): void;
-  /** @throws SluiceError owner_conflict, with all of them */
-  planFile(configuration: Configuration, holders: Holders): ServicesPlan;
+  /** @param before the configuration in force @throws SluiceError owner_conflict, with all of them */
+  planFile(configuration: Configuration, holders: Holders, before: Configuration | undefined): ServicesPlan;
   /** `put` and `remove` are of the API or of nobody, `remove` exists; conflicts have been looked for. */
   planApi(put: readonly Omit<ApiService, 'revision'>[], remove: readonly string[]): ServicesPlan;
 }
 
 type Holders = Pick<Identities, 'holderOfUser' | 'holderOfServerName'>;
 
-/** Nobody mends more in one go. */
-const MISTAKES_MAX = 1_000;
 /** Among more names nobody looks for the nearest: it would hold up the control thread. */
 const COMPARED_MAX = 20_000;
 /** Beyond so many new or lost names the sorted list is made anew. */
@@ -116,7 +114,7 @@ export function createServiceRegistry(): ServiceRegistry {
       loaded = services;
     },
 
-    planFile(configuration, holders) {
+    planFile(configuration, holders, before) {
       const mistakes: RequestMistake[] = [];
       const put: Service[] = [];
       /** By place in `put`: place in the file. */
@@ -136,7 +134,7 @@ export function createServiceRegistry(): ServiceRegistry {
       }
       const gone: string[] = [];
       for (const [name, { owner }] of entries) if (owner === 'file' && !wanted.has(name)) gone.push(name);
-      mistakes.push(...brokenReferences(configuration, entries));
+      mistakes.push(...brokenReferences(configuration, entries, before));
       const change = { put: [...put, ...loaded.map(({ definition }) => definition)], remove: gone };
       for (const { place, path, what, value, holder } of findConflicts(change, holders)) {
         const name = change.put[place]?.name as string;
@@ -207,42 +205,6 @@ function doublyOwned(name: string, place: number): RequestMistake {
       `service ${quoted(name)} is in the file, and the API owns one of that name; ` +
       'take it out of the file, or delete the one of the API (sluice services delete)',
   };
-}
-
-/** What services of the API refer to, or rely on, and the file no longer grants. */
-function brokenReferences(
-  configuration: Configuration,
-  entries: ReadonlyMap<string, ServiceEntry>,
-): RequestMistake[] {
-  const mistakes: RequestMistake[] = [];
-  const tags = new Set(configuration.outbounds.map(({ tag }) => tag));
-  for (const [name, { owner, definition }] of entries) {
-    if (owner !== 'api' || definition.outbound === undefined || tags.has(definition.outbound)) continue;
-    if (mistakes.length === MISTAKES_MAX) break;
-    const message =
-      `outbound ${quoted(definition.outbound)} is gone from the file, but service ${quoted(name)} of the API uses it; ` +
-      'keep the outbound, or change the service first';
-    mistakes.push({ path: 'outbounds', found: 'nothing', expected: quoted(definition.outbound), message });
-  }
-  for (const [place, inbound] of configuration.inbounds.entries()) {
-    const entry = entries.get(inbound.service ?? '');
-    if (entry?.owner !== 'api' || entry.definition.users.length === 0 || inbound.type === 'forward') continue;
-    mistakes.push({
-      path: pathText(['inbounds', place, 'service']),
-      found: quoted(inbound.service as string),
-      expected: 'a service without users, or no key `service`',
-      message: asksNobody(inbound.service as string),
-    });
-  }
-  return mistakes;
-}
-
-/** What is wrong with users of a service that an inbound gives to all its clients. */
-export function asksNobody(service: string): string {
-  return (
-    `service ${quoted(service)} has users, but an inbound gives it to all its clients and asks nobody who they are; ` +
-    'leave `service` out there and users are asked'
-  );
 }
 
 /** Whether nothing has to be written. Cheap where they are the same, as most are at a reload. */
