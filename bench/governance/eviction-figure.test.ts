@@ -25,12 +25,12 @@ function results(evictions: Record<string, { median: number | null }>): Results 
 test('draws a line for the eviction and one for the scan, with their values', () => {
   const svg = evictionFigure(results(cells(500, 510, 520)));
   expect(svg.match(/<polyline/g)).toHaveLength(2);
-  expect(svg.match(/<circle/g)).toHaveLength(6);
+  expect(svg.match(/<circle/g)).toHaveLength(6 + 2);
   for (const label of ['>500 µs<', '>3 ms<', '>100,000<', 'A &amp; B']) expect(svg).toContain(label);
 });
 
 test('leaves out what was not measured, and refuses results without the work', () => {
-  expect(evictionFigure(results(cells(500, null, 520))).match(/<circle/g)).toHaveLength(5);
+  expect(evictionFigure(results(cells(500, null, 520))).match(/<circle/g)).toHaveLength(5 + 2);
   expect(() => evictionFigure({ ...results({}), works: [] })).toThrow('eviction-size');
 });
 

@@ -30,6 +30,7 @@ const TOP = 48;
 const BOTTOM = 60;
 const TICK_GAP = 8;
 const LABEL_LIFT = 10;
+const LEGEND_LINE = 20;
 
 /** The powers of ten that enclose all values. @returns exponents, ascending */
 export function decades(values: readonly number[]): number[] {
@@ -73,6 +74,7 @@ export function plotSvg(plot: Plot): string {
       `text-anchor="middle" transform="translate(18 ${(TOP + HEIGHT - BOTTOM) / 2}) rotate(-90)"`,
     ),
     ...plot.series.flatMap((series) => drawSeries(series, x, y, plot.y.format)),
+    ...plot.series.flatMap(({ name, color }, index) => drawLegend(name, color, index)),
     '</svg>',
   ];
   return `${lines.join('\n')}\n`;
@@ -84,9 +86,8 @@ function drawSeries(
   y: (value: number) => number,
   format: (value: number) => string,
 ): string[] {
-  const { name, color, points } = series;
+  const { color, points } = series;
   const path = points.map((point) => `${round(x(point.x))},${round(y(point.y))}`).join(' ');
-  const middle = points[Math.floor((points.length - 1) / 2)];
   return [
     `<polyline points="${path}" fill="none" stroke="${color}" stroke-width="2.5"/>`,
     ...points.map(
@@ -97,16 +98,16 @@ function drawSeries(
       const attributes = `fill="${color}" text-anchor="${anchor}"`;
       return text(x(point.x), y(point.y) - LABEL_LIFT, format(point.y), attributes);
     }),
-    ...(middle === undefined
-      ? []
-      : [
-          text(
-            x(middle.x) + 2 * LABEL_LIFT,
-            y(middle.y) + 2 * LABEL_LIFT,
-            name,
-            `fill="${color}" font-weight="bold"`,
-          ),
-        ]),
+  ];
+}
+
+/** In the upper left: whatever grows is further down there. */
+function drawLegend(name: string, color: string, index: number): string[] {
+  const at = TOP + LEGEND_LINE * (index + 1);
+  const attributes = `fill="${color}" font-weight="bold"`;
+  return [
+    `<circle cx="${LEFT + LEGEND_LINE}" cy="${at}" r="4" fill="${color}"/>`,
+    text(LEFT + 2 * LEGEND_LINE, at + 4, name, attributes),
   ];
 }
 

@@ -62,7 +62,11 @@ async function startGoverned(setting: Setting, services: number): Promise<Runnin
     timeouts: { idle: '1h' },
     inbounds: [inbound('bench', port, UNRELATED_SERVICE), inbound('churn', churnPort, CHURN_SERVICE)],
     outbounds: [{ tag: 'direct', type: 'direct', allow_destinations: ['127.0.0.0/8'] }],
-    services: Array.from({ length: services }, (_, number) => serviceNumber(number)),
+    services: [
+      { name: UNRELATED_SERVICE },
+      { name: CHURN_SERVICE },
+      ...Array.from({ length: services }, (_, number) => serviceNumber(number)),
+    ],
   };
   writeFileSync(file, JSON.stringify(configuration));
   const beganMs = performance.now();

@@ -25,6 +25,7 @@ export class ApiRequests {
   private readonly bytes = Buffer.from(new ArrayBuffer(BUFFER_BYTES));
   private readonly bytesAddress: number;
   private readonly isRight: (answer: string) => boolean;
+  private turn = 0;
   answered = 0;
   /** Answers that were not as they should be, and connections that ended. */
   failures = 0;
@@ -45,16 +46,15 @@ export class ApiRequests {
     }
   }
 
-  /** Requests that are not answered yet. */
-  get open(): number {
-    return this.waiting.length + this.lines.filter((line) => line.isBusy).length;
-  }
-
   post(path: string, body: string): void {
     this.waiting.push(
       `POST ${path} HTTP/1.1\r\nHost: sluice\r\nContent-Type: application/json\r\nContent-Length: ${body.length}\r\n\r\n${body}`,
     );
-    for (const line of this.lines) if (!line.isBusy) return this.sendNext(line);
+    // In turn: a server ends a connection that is quiet for long.
+    for (let tried = 0; tried < CONNECTIONS; tried++) {
+      const line = this.lines[this.turn++ % CONNECTIONS];
+      if (line !== undefined && !line.isBusy) return this.sendNext(line);
+    }
   }
 
   onEvent(index: number): void {
