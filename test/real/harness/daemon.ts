@@ -39,7 +39,8 @@ export interface Daemon {
   status(): Promise<Status>;
   /** How many connections have ended for `reason`. */
   ended(reason: string): Promise<number>;
-  api(method: string, path: string): Promise<{ status: number; text: string }>;
+  /** @param body is sent as JSON */
+  api(method: string, path: string, body?: unknown): Promise<{ status: number; text: string }>;
   /** Runs `sluice` with these words for this daemon. */
   cli(...words: string[]): Promise<Outcome>;
   signal(name: NodeJS.Signals): void;
@@ -115,7 +116,7 @@ function describeDaemon(
   isFaulty: boolean,
 ): Daemon {
   const socket = join(directory, 'sluice.sock');
-  const api: Daemon['api'] = (method, path) => ask(socket, method, path);
+  const api: Daemon['api'] = (method, path, body) => ask(socket, method, path, body);
   const status = async () => JSON.parse((await api('GET', '/v1/status')).text) as Status;
   const logged = (event: string) => records(program.output()).filter((record) => record['event'] === event);
   return {
@@ -170,10 +171,16 @@ function residentBytes(pid: number): number {
   return Number(kilobytes) * 1024;
 }
 
-function ask(socketPath: string, method: string, path: string): Promise<{ status: number; text: string }> {
+function ask(
+  socketPath: string,
+  method: string,
+  path: string,
+  body?: unknown,
+): Promise<{ status: number; text: string }> {
+  const headers = body === undefined ? {} : { 'content-type': 'application/json' };
   return new Promise((done, failed) => {
     const outgoing = request(
-      { socketPath, method, path, host: 'sluice', timeout: API_TIMEOUT_MS },
+      { socketPath, method, path, host: 'sluice', headers, timeout: API_TIMEOUT_MS },
       (response) => {
         const chunks: Buffer[] = [];
         response.on('data', (chunk: Buffer) => chunks.push(chunk));
@@ -185,6 +192,6 @@ function ask(socketPath: string, method: string, path: string): Promise<{ status
     );
     outgoing.on('timeout', () => outgoing.destroy(new Error(`no answer in time: ${method} ${path}`)));
     outgoing.on('error', failed);
-    outgoing.end();
+    outgoing.end(body === undefined ? undefined : JSON.stringify(body));
   });
 }
