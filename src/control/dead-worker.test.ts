@@ -1,5 +1,6 @@
 import { fstatSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
+import { LIST_SERVICE } from '../layout/lists.ts';
 import { WORKER_DIED } from '../layout/reasons.ts';
 import { CLIENT, SERVER, SLOT_ENDED, SLOT_FREE, SLOT_RELAYING } from '../layout/slot.ts';
 import { attachTables, createTables } from '../layout/tables.ts';
@@ -71,6 +72,36 @@ describe('a dead worker', () => {
     // Once more finds nothing: no number is closed twice, whoever has it now.
     expect(settleDeadWorker(sys, tables, 0)).toEqual({ connections: 0, descriptors: 0 });
     settleDeadWorker(sys, tables, 1);
+  });
+
+  it('leaves no lists behind, gives its source entries back, and has the use of its connections looked at', () => {
+    const tables = attachTables(createTables(limits, new Int32Array(4)));
+    const slots = tables.slots[0];
+    const [usage, ring, lists] = [tables.usage[0], tables.dirty[0], tables.lists[0]];
+    // Two of one row, one of another that is marked already, one of which nobody knew whose it was, one that had ended.
+    for (const [slot, row, entry] of [
+      [0, 1, 7],
+      [1, 1, 7],
+      [2, 2, 9],
+      [3, -1, -1],
+      [4, 3, 8],
+    ] as const) {
+      slots?.setGeneration(slot, slot === 4 ? 4 : 5);
+      slots?.setFd(slot, CLIENT, -1);
+      slots?.setFd(slot, SERVER, -1);
+      slots?.setState(slot, slot === 4 ? SLOT_ENDED : SLOT_RELAYING);
+      slots?.setUsage(slot, row);
+      slots?.setSourceEntry(slot, entry);
+    }
+    usage?.setDirty(2, 1);
+    lists?.addCount(LIST_SERVICE, 1, 2);
+    lists?.setFirst(LIST_SERVICE, 1, 0);
+    const released: number[] = [];
+    settleDeadWorker(sys, tables, 0, (entry) => released.push(entry));
+    expect(released).toEqual([7, 7, 9]);
+    expect([lists?.count(LIST_SERVICE, 1), lists?.first(LIST_SERVICE, 1)]).toEqual([0, -1]);
+    expect([1, 2, 3].map((row) => usage?.dirty(row))).toEqual([1, 1, 0]);
+    expect([ring?.count, ring?.shift()]).toEqual([1, 1]);
   });
 
   it('does not believe the stale words of a slot that had ended', () => {

@@ -74,6 +74,7 @@ function settleSlots(
       receipts.write(slot, sys.nowMs(), WORKER_DIED, 0);
       if (slots.sourceEntry(slot) >= 0) releaseSource(slots.sourceEntry(slot));
       slots.setSourceEntry(slot, -1);
+      markDirty(tables, worker, slots.usage(slot));
       slots.setGeneration(slot, (generation + 1) | 0);
       connections++;
     } else if (slots.state(slot) === SLOT_FREE) {
@@ -86,6 +87,13 @@ function settleSlots(
   // Its thread may have ended in the middle of a list.
   tables.lists[worker]?.clear();
   return connections;
+}
+
+/** As the worker would have done at an end (path/account.ts): whoever has lost all connections with it is offline now. */
+function markDirty({ usage, dirty }: Tables, worker: number, row: number): void {
+  if (row < 0 || usage[worker]?.dirty(row) !== 0) return;
+  usage[worker]?.setDirty(row, 1);
+  dirty[worker]?.push(row);
 }
 
 function settlePipes(tables: Tables, worker: number, close: (fd: number) => void): void {
