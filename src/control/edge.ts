@@ -33,12 +33,13 @@ import type { Identities, IdentityChanges, PreparedChange } from './identities.t
 import { createEdgeSockets } from './edge-sockets.ts';
 import type { Listener } from './listeners.ts';
 import { createPlanner, plannedInbounds } from './plan.ts';
-import type { PlanLookups, TagChanges } from './plan.ts';
+import type { PlanLookups } from './plan.ts';
 import { createQuiescence } from './quiescence.ts';
 import type { Quiescence } from './quiescence.ts';
 import { createServiceRegistry } from './services.ts';
 import type { ServiceRegistry, ServicesPlan } from './services.ts';
 import { createSourcesArena } from './sources-arena.ts';
+import type { TagChanges } from './tag-index.ts';
 import { createTargets } from './targets.ts';
 import { SluiceError } from './errors.ts';
 
@@ -132,7 +133,7 @@ export function createEdge(init: EdgeInit): Edge {
   let contradictions: Contradiction[] = [];
   /** A plan was handed out that not all workers have applied. */
   let isPlanPending = false;
-  /** What changes of services alone have retired waits for this. */
+  /** What changes of services alone have retired, and what refused ones had taken, waits for this. */
   let quiet: Promise<void> | undefined;
   let lastChange: Promise<unknown> = Promise.resolve();
   /** Not the inbounds'. A changed `admin.listen` waits for a restart, so a reload changes nothing here. */
@@ -211,9 +212,14 @@ export function createEdge(init: EdgeInit): Edge {
       requireDescriptors(tables, init.descriptorLimit, plannedInbounds(configuration).length * workers);
       return { plan, prepared, opened: sockets.open(configuration) };
     } catch (error) {
-      identities.abandon(prepared);
+      abandon(prepared);
       throw error;
     }
+  }
+
+  function abandon(prepared: PreparedChange): void {
+    identities.abandon(prepared);
+    quiet = quiescence.whenQuiescent();
   }
 
   function requireTargets(inbounds: readonly Inbound[]): void {
@@ -283,7 +289,6 @@ export function createEdge(init: EdgeInit): Edge {
       return budget;
     },
     identities,
-
     services,
     quiescence,
     exclusively,
@@ -295,7 +300,7 @@ export function createEdge(init: EdgeInit): Edge {
       try {
         await keep();
       } catch (error) {
-        identities.abandon(prepared);
+        abandon(prepared);
         throw error;
       }
       const outboundOf = (service: Service) => indexOfOutbound(service.outbound);

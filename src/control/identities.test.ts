@@ -186,12 +186,13 @@ describe('identities', () => {
   });
 
   it('lets what did not come about leave nothing behind', () => {
-    const { tables, targets, identities, prepare, apply } = setUp();
+    const { tables, targets, identities, prepare, apply, settle } = setUp();
     apply('[{ name: a }]');
     const generation = tables.services.generation(0);
     identities.abandon(prepare(`[{ name: a, enabled: false }, { name: b, target: '10.0.0.1:1' }]`));
     expect(tables.services.flags(0)).toBe(SERVICE_ENABLED);
     expect(tables.services.generation(0)).toBe(generation);
+    settle();
     expect(targets.room).toBe(4);
     expect(identities.services.find('b')).toBeUndefined();
   });

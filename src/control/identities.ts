@@ -202,7 +202,6 @@ export function createIdentities(
     abandon({ change, sources }) {
       for (const start of sources) arena.release(start);
       for (const service of change.put) targets.release(service.target);
-      targets.settle();
     },
 
     enter({ change, sources }, outboundOf) {

@@ -123,7 +123,14 @@ describe('a service of the API', () => {
     await expect(changes.patch('alice', { enabled: false }, {})).rejects.toThrow('the disk is full');
     expect(login('alice', 'one')?.isEnabled).toBe(true);
     expect(edge.services.find('alice')?.revision).toBe(1);
+    // What a refused change had taken is free again, however often it is refused: there are 32 targets.
+    for (let attempt = 0; attempt < 40; attempt++) {
+      const promise = changes.patch('alice', { target: `10.0.0.1:${attempt + 1}` }, {});
+      await expect(promise).rejects.toThrow('the disk is full');
+    }
     store.isFailing = false;
+    for (let port = 1; port <= 40; port++) await changes.patch('alice', { target: `10.0.0.1:${port}` }, {});
+    await changes.patch('alice', { target: null }, {});
     const many = Array.from({ length: 40 }, (_, index) => ({ name: `s${index}` }));
     await expect(changes.putAll({ services: many })).rejects.toMatchObject({ code: 'table_full' });
     const networks = Array.from({ length: 250 }, (_, index) => `10.${index}.0.0/17`);

@@ -57,6 +57,8 @@ export async function startServices(configuration: Configuration, store = create
     isIndexed: true,
   };
   const tables = attachTables(createTables(limits, KEY));
+  // Nobody is there who could be reading what a change retires.
+  tables.workers.setOffline(0, 1);
   const contradictions: Contradiction[] = [];
   const edge: Edge = createEdge({
     sys,
