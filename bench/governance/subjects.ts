@@ -45,6 +45,7 @@ async function startGoverned(setting: Setting, services: number): Promise<Runnin
   const port = await freePort();
   const churnPort = await freePort();
   const adminPort = await freePort();
+  const usersPort = await freePort();
   const socketPath = join(setting.directory, 'sluice.sock');
   const file = join(setting.directory, 'sluice.json');
   const target = `127.0.0.1:${setting.target}`;
@@ -60,7 +61,12 @@ async function startGoverned(setting: Setting, services: number): Promise<Runnin
     },
     store: join(setting.directory, 'sluice.db'),
     timeouts: { idle: '1h' },
-    inbounds: [inbound('bench', port, UNRELATED_SERVICE), inbound('churn', churnPort, CHURN_SERVICE)],
+    inbounds: [
+      inbound('bench', port, UNRELATED_SERVICE),
+      inbound('churn', churnPort, CHURN_SERVICE),
+      // Where the users of many services would come: without it the daemon warns of them.
+      { tag: 'users', type: 'socks5', listen: `127.0.0.1:${usersPort}`, ask_users: true },
+    ],
     outbounds: [{ tag: 'direct', type: 'direct', allow_destinations: ['127.0.0.0/8'] }],
     services: [
       { name: UNRELATED_SERVICE },
