@@ -3,7 +3,8 @@
 
 import type { FastifyInstance } from 'fastify';
 import type { Directory, Names, ObjectReference } from '../control/directory.ts';
-import type { Eviction, EvictionRequest, Evictions } from '../control/evictions.ts';
+import type { Eviction, EvictionRequest } from '../control/eviction-record.ts';
+import type { Evictions } from '../control/evictions.ts';
 import { createUsageBook } from '../control/usage-book.ts';
 import type { KeeperStatistics } from '../layout/keeper-messages.ts';
 import { LIST_INBOUND, LIST_SERVICE, LIST_SOURCE, NO_SLOT, NOT_LINKED } from '../layout/lists.ts';

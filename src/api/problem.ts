@@ -61,6 +61,7 @@ const ERROR_STATUS: Readonly<Record<SluiceErrorCode, number>> = {
   configuration_invalid: 422,
   request_invalid: 422,
   eviction_invalid: 422,
+  evictions_busy: 503,
   reconcile_late: 503,
   owner_conflict: 422,
   owned_by_file: 409,

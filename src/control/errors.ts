@@ -24,6 +24,8 @@ interface Facts {
   revision_conflict: { readonly service: string; readonly revision: number | null };
   /** What the store holds of services makes no sense to this build. */
   stored_services_invalid: { readonly mistakes: readonly RequestMistake[] };
+  /** As many evictions as there may be are under way. */
+  evictions_busy: { readonly running: number };
   /** More objects than the shared tables have room for. */
   table_full: { readonly table: string; readonly wanted: number; readonly room: number };
   listen_failed: { readonly inbound: string; readonly address: string; readonly errno: number };
@@ -56,6 +58,7 @@ const KINDS: Readonly<Record<SluiceErrorCode, { source: ErrorSource; retryable: 
   configuration_invalid: { source: 'operator', retryable: false },
   request_invalid: { source: 'operator', retryable: false },
   eviction_invalid: { source: 'operator', retryable: false },
+  evictions_busy: { source: 'control', retryable: true },
   reconcile_late: { source: 'control', retryable: true },
   owner_conflict: { source: 'operator', retryable: false },
   owned_by_file: { source: 'operator', retryable: false },

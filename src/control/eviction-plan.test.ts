@@ -20,7 +20,7 @@ import type { Directory, Names, ObjectReference } from './directory.ts';
 import { SluiceError } from './errors.ts';
 import { concerns, planEviction } from './eviction-plan.ts';
 import type { PlannedEviction } from './eviction-plan.ts';
-import type { EvictionRequest } from './evictions.ts';
+import type { EvictionRequest } from './eviction-record.ts';
 import { createSourceEntries } from './source-entries.ts';
 
 function namesOf(objects: Readonly<Record<string, ObjectReference>>): Names {

@@ -19,7 +19,7 @@ import { EVICTED } from '../layout/reasons.ts';
 import type { Tables } from '../layout/tables.ts';
 import type { Directory, Names, ObjectReference } from './directory.ts';
 import { SluiceError } from './errors.ts';
-import type { EvictionRequest } from './evictions.ts';
+import type { EvictionRequest } from './eviction-record.ts';
 import type { SourceEntries } from './source-entries.ts';
 
 export type PlannedEviction = Omit<EvictionJob, 'id'>;

@@ -9,7 +9,7 @@ import { attachTables, createTables } from '../layout/tables.ts';
 import type { Directory, Names } from './directory.ts';
 import { SluiceError } from './errors.ts';
 import { createEvictions } from './evictions.ts';
-import type { Eviction } from './evictions.ts';
+import type { Eviction } from './eviction-record.ts';
 
 type Evicted = Extract<WorkerMessage, { kind: 'evicted' }>;
 

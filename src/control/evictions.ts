@@ -13,51 +13,18 @@ import { EVICT_RECONCILE } from '../layout/messages.ts';
 import type { ControlMessage, EvictionJob, WorkerMessage } from '../layout/messages.ts';
 import type { Tables } from '../layout/tables.ts';
 import type { Reconcile, Reconciled } from './contradiction.ts';
-import type { Directory, Names } from './directory.ts';
+import type { Directory } from './directory.ts';
 import { SluiceError } from './errors.ts';
 import { ANY, concerns, planEviction } from './eviction-plan.ts';
 import type { PlannedEviction } from './eviction-plan.ts';
+import { addNamed, newRunning, snapshotOf, sum } from './eviction-record.ts';
+import type { Eviction, EvictionRequest, Running } from './eviction-record.ts';
 import { createSourceEntries } from './source-entries.ts';
 
 const EVICTIONS_KEPT = 1_000;
-/** What has gone, or was not known yet, in counts by name. */
-const NAMELESS = '(none)';
+/** Under way at one time; further ones are refused. */
+const RUNNING_MAX = 1_024;
 const RECONCILE_TIMEOUT_MS = 30_000;
-
-export interface EvictionRequest {
-  /** Names; undefined: any. */
-  readonly service?: string;
-  readonly user?: string;
-  readonly inbound?: string;
-  readonly outbound?: string;
-  readonly rule?: string;
-  /** Address or prefix. */
-  readonly source?: string;
-  /** Needed to evict without any filter. */
-  readonly all?: boolean;
-  readonly dryRun?: boolean;
-  /** Close with FIN instead of a reset. */
-  readonly orderly?: boolean;
-  readonly ratePerSecond?: number;
-  readonly connection?: { readonly worker: number; readonly slot: number; readonly generation: number };
-}
-
-/** How far an eviction has come. */
-export interface Eviction {
-  readonly id: number;
-  readonly request: EvictionRequest;
-  /** Milliseconds since 1970. */
-  readonly startedAtMs: number;
-  readonly state: 'running' | 'done' | 'cancelled' | 'failed';
-  readonly matched: number;
-  readonly closed: number;
-  readonly durationUs: number;
-  readonly workerUs: number;
-  /** Milliseconds since 1970. */
-  readonly lastGoneAtMs: number | undefined;
-  readonly byService: Readonly<Record<string, number>>;
-  readonly byInbound: Readonly<Record<string, number>>;
-}
 
 export interface Evictions {
   /** @throws SluiceError eviction_invalid: nothing has been half-applied */
@@ -104,28 +71,6 @@ export interface EvictionsInit {
   readonly firstId: number;
 }
 
-/** What one worker has answered so far. */
-interface Share {
-  matched: number;
-  closed: number;
-  workerUs: number;
-  lastMs: number;
-  isDone: boolean;
-}
-
-interface Running {
-  readonly id: number;
-  readonly request: EvictionRequest;
-  readonly startedAtMs: number;
-  readonly beganMs: number;
-  readonly shares: Map<number, Share>;
-  readonly byService: Record<string, number>;
-  readonly byInbound: Record<string, number>;
-  durationUs: number;
-  state: Eviction['state'];
-  readonly waiting: (() => void)[];
-}
-
 export function createEvictions(init: EvictionsInit): Evictions {
   const { tables, directory } = init;
   const entries = createSourceEntries(tables);
@@ -139,18 +84,7 @@ export function createEvictions(init: EvictionsInit): Evictions {
 
   function begin(request: EvictionRequest, planned: PlannedEviction, workers: readonly number[]): Running {
     const id = nextId++;
-    const one: Running = {
-      id,
-      request,
-      startedAtMs: Date.now(),
-      beganMs: performance.now(),
-      shares: new Map(),
-      byService: emptyCounts(),
-      byInbound: emptyCounts(),
-      durationUs: 0,
-      state: 'running',
-      waiting: [],
-    };
+    const one = newRunning(id, request);
     running.set(id, one);
     const job: EvictionJob = {
       ...planned,
@@ -173,7 +107,7 @@ export function createEvictions(init: EvictionsInit): Evictions {
     running.delete(one.id);
     one.durationUs = Math.round((performance.now() - one.beganMs) * 1000);
     if (one.state === 'running') one.state = 'done';
-    for (const resolve of one.waiting.splice(0)) resolve();
+    for (const resolve of [...one.waiting]) resolve();
     if (!kept.has(one.id)) return;
     const { closed: count } = sum(one);
     closed += count;
@@ -190,32 +124,19 @@ export function createEvictions(init: EvictionsInit): Evictions {
   }
 
   function snapshot(one: Running): Eviction {
-    const { matched, closed: count, workerUs, lastMs } = sum(one);
-    const { id, request, startedAtMs, state } = one;
-    const isOver = !running.has(id);
-    return {
-      id,
-      request,
-      startedAtMs,
-      state,
-      matched,
-      closed: count,
-      durationUs: isOver ? one.durationUs : Math.round((performance.now() - one.beganMs) * 1000),
-      workerUs,
-      lastGoneAtMs: lastMs === 0 ? undefined : Math.round(Date.now() - (init.nowMs() - lastMs)),
-      byService: { ...one.byService },
-      byInbound: { ...one.byInbound },
-    };
+    return snapshotOf(one, !running.has(one.id), init.nowMs());
   }
 
   function waitFor(one: Running, ms: number): Promise<void> {
     if (!running.has(one.id)) return Promise.resolve();
     return new Promise((resolve) => {
-      const timer = setTimeout(resolve, ms);
-      one.waiting.push(() => {
+      const over = () => {
         clearTimeout(timer);
+        one.waiting.delete(over);
         resolve();
-      });
+      };
+      const timer = setTimeout(over, ms);
+      one.waiting.add(over);
     });
   }
 
@@ -225,6 +146,10 @@ export function createEvictions(init: EvictionsInit): Evictions {
 
   return {
     start(request) {
+      if (running.size >= RUNNING_MAX) {
+        const message = `${running.size} evictions are under way; this one was not begun`;
+        throw new SluiceError('evictions_busy', message, { running: running.size });
+      }
       const planned = planEviction(request, { tables, directory, entries });
       const { connection } = request;
       const workers =
@@ -308,28 +233,4 @@ export function createEvictions(init: EvictionsInit): Evictions {
 
     statistics: () => ({ started, running: running.size, closed, reconciliations, lastReconcile }),
   };
-}
-
-function sum(one: Running): Omit<Share, 'isDone'> {
-  const total = { matched: 0, closed: 0, workerUs: 0, lastMs: 0 };
-  for (const share of one.shares.values()) {
-    total.matched += share.matched;
-    total.closed += share.closed;
-    total.workerUs += share.workerUs;
-    total.lastMs = Math.max(total.lastMs, share.lastMs);
-  }
-  return total;
-}
-
-/** Objects may be called `constructor`, or worse. */
-function emptyCounts(): Record<string, number> {
-  return Object.create(null) as Record<string, number>;
-}
-
-/** @param triples index, generation and count of each */
-function addNamed(counts: Record<string, number>, triples: Int32Array, names: Names): void {
-  for (let at = 0; at + 2 < triples.length; at += 3) {
-    const name = names.nameOf(triples[at] as number, triples[at + 1] as number) ?? NAMELESS;
-    counts[name] = (counts[name] ?? 0) + (triples[at + 2] as number);
-  }
 }

@@ -12,6 +12,8 @@ import { MAPPED_WORD } from '../sys/socket-address.ts';
 import type { ServiceTable } from './service.ts';
 
 export const ANY_SERVICE = -1;
+/** Instead of a service: connections of which nobody knows yet whose they are. */
+export const UNIDENTIFIED = -2;
 
 /** Of `holders`: the entry is being taken out; nobody can hold it any more. */
 export const SOURCE_DEAD = -1;
@@ -23,7 +25,7 @@ export const sourceType = defineRecords('Source', {
   holders: atomic,
   /** 1 while it stands in a ring of released entries, so that it does so only once. */
   released: atomic,
-  /** Service row, or ANY_SERVICE. */
+  /** Service row, ANY_SERVICE or UNIDENTIFIED. */
   service: i32,
   address: words(4),
   /** Of an address entry: its first member, + 1. */
@@ -47,9 +49,9 @@ export function addressBits(
   a2: number,
 ): number {
   if (a0 === 0 && a1 === 0 && a2 === MAPPED_WORD) {
-    const bits = services.prefixBits4(service);
+    const bits = service < 0 ? 0 : services.prefixBits4(service);
     return bits === 0 ? 128 : 96 + bits;
   }
-  const bits = services.prefixBits6(service);
+  const bits = service < 0 ? 0 : services.prefixBits6(service);
   return bits === 0 ? PREFIX_BITS6 : bits;
 }

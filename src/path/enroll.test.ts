@@ -21,6 +21,7 @@ import {
   SERVICE_DISABLED,
   SOURCES_EXHAUSTED,
 } from '../layout/reasons.ts';
+import { UNIDENTIFIED } from '../layout/source.ts';
 import { usageOfCredential, usageOfService } from '../layout/usage.ts';
 
 const ANN = 0;
@@ -222,11 +223,18 @@ describe('the lists of a connection', () => {
     const client = dial(edge, SOCKS_PORT).say([5, 1, 2]);
     until(() => client.heardBytes === 2);
     expect(counts()).toEqual([1, 1, 0, 0, 0]);
-    expect(edge.w.table.sourceEntry(0)).toBe(-1);
+    // Nobody's yet, but to be found by its address.
+    const before = edge.w.table.sourceEntry(0);
+    expect(edge.tables.sources.service(before)).toBe(UNIDENTIFIED);
+    expect([edge.tables.sources.holders(before), edge.tables.lists[0]?.count(LIST_SOURCE, before)]).toEqual([
+      1, 1,
+    ]);
     client.say([1, 3, ...Buffer.from('ann'), 6, ...Buffer.from('secret')]);
     until(() => client.heardBytes === 4);
     expect(counts()).toEqual([1, 1, 1, 1, 0]);
     const entry = edge.w.table.sourceEntry(0);
+    expect(entry).not.toBe(before);
+    expect(edge.tables.sources.holders(before)).toBe(0);
     expect([edge.tables.sources.holders(entry), edge.tables.lists[0]?.count(LIST_SOURCE, entry)]).toEqual([
       1, 1,
     ]);

@@ -47,11 +47,32 @@ export function enroll(
   if (!w.isIndexed) return CONTINUE;
   w.lists.link(LIST_SERVICE, service, slot);
   if (credential !== NONE) w.lists.link(LIST_USER, credential, slot);
+  return standAtSource(w, slot, service);
+}
+
+/**
+ * Puts a connection into the list of its source: under its service, or with those of which nobody knows yet whose they are,
+ * so that whoever evicts an address finds them in their handshake too.
+ * @param service  row, or UNIDENTIFIED
+ * @returns CONTINUE or a retire reason
+ */
+export function standAtSource(w: DataWorker, slot: number, service: number): number {
+  if (!w.isIndexed) return CONTINUE;
   const entry = w.sources.hold(slot, service);
+  // Held before the old one is let go, so that the entry of the address need not come anew.
+  leaveSource(w, slot);
   if (entry === NO_ENTRY) return SOURCES_EXHAUSTED;
-  table.setSourceEntry(slot, entry);
+  w.table.setSourceEntry(slot, entry);
   w.lists.link(LIST_SOURCE, entry, slot);
   return CONTINUE;
+}
+
+function leaveSource(w: DataWorker, slot: number): void {
+  const entry = w.table.sourceEntry(slot);
+  if (entry === NONE) return;
+  w.lists.unlink(LIST_SOURCE, entry, slot);
+  w.sources.release(entry);
+  w.table.setSourceEntry(slot, NONE);
 }
 
 /** Takes an ending connection out of every list that it stands in. */
@@ -66,9 +87,5 @@ export function expel(w: DataWorker, slot: number): void {
   if (lists.isLinked(LIST_USER, slot)) lists.unlink(LIST_USER, table.credential(slot), slot);
   if (lists.isLinked(LIST_OUTBOUND, slot)) lists.unlink(LIST_OUTBOUND, table.outbound(slot), slot);
   if (lists.isLinked(LIST_RULE, slot)) lists.unlink(LIST_RULE, table.rule(slot), slot);
-  const entry = table.sourceEntry(slot);
-  if (entry === NONE) return;
-  lists.unlink(LIST_SOURCE, entry, slot);
-  w.sources.release(entry);
-  table.setSourceEntry(slot, NONE);
+  leaveSource(w, slot);
 }

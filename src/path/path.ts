@@ -31,6 +31,7 @@ import {
   SLOT_RESETTING,
   SLOT_WAITING,
 } from '../layout/slot.ts';
+import { UNIDENTIFIED } from '../layout/source.ts';
 import type { ReactorHandler } from '../reactor/reactor.ts';
 import { EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT, EPOLLPRI, EPOLLRDHUP } from '../sys/constants.ts';
 import { admit } from './admit.ts';
@@ -38,6 +39,7 @@ import { sayRefused } from './answer.ts';
 import { connected } from './connected.ts';
 import type { DataWorker } from './data-worker.ts';
 import { BROKEN, CONTINUE, ENDED, ENDING, QUEUED, READABLE, STEP_FORWARD, URGENT, WAIT } from './flags.ts';
+import { standAtSource } from './enroll.ts';
 import { isCredentialCurrent } from './identify/credentials.ts';
 import { firstStep, identify } from './identify/identify.ts';
 import { linger, startLinger } from './linger.ts';
@@ -94,6 +96,11 @@ function begin(w: DataWorker, slot: number, inbound: InboundDefinition): void {
   if (step === STEP_FORWARD) {
     // It is dialled, or a name is asked for, under a deadline of that.
     advance(w, slot);
+    return;
+  }
+  const stands = standAtSource(w, slot, UNIDENTIFIED);
+  if (stands !== CONTINUE) {
+    retire(w, slot, stands);
     return;
   }
   // The client must speak first, which will raise an event.

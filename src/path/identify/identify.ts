@@ -19,6 +19,7 @@ import {
   INBOUND_REMOVED,
   SERVER_NAME_UNKNOWN,
 } from '../../layout/reasons.ts';
+import { UNIDENTIFIED } from '../../layout/source.ts';
 import { sipHash } from '../../memory/siphash.ts';
 import { say } from '../answer.ts';
 import type { DataWorker } from '../data-worker.ts';
@@ -37,7 +38,7 @@ import {
   STEP_SOCKS_REQUEST,
 } from '../flags.ts';
 import { parseClientHello } from './client-hello.ts';
-import { enroll } from '../enroll.ts';
+import { enroll, standAtSource } from '../enroll.ts';
 import { authenticate } from './credentials.ts';
 import { parseHttpHead } from './http.ts';
 import { CREDENTIAL_NONE, CREDENTIAL_PASSWORD, HOST_IP } from './parsed.ts';
@@ -158,8 +159,11 @@ function proxyHeader(w: DataWorker, slot: number, inbound: InboundDefinition, le
     table.setSourcePort(slot, parsed.sourcePort);
     table.setDestinationPort(slot, parsed.destinationPort);
   }
-  table.setStep(slot, protocolStep(inbound));
-  return NEXT;
+  const step = protocolStep(inbound);
+  table.setStep(slot, step);
+  if (step === STEP_FORWARD || parsed.sourceKind !== HOST_IP) return NEXT;
+  const stands = standAtSource(w, slot, UNIDENTIFIED);
+  return stands === CONTINUE ? NEXT : stands;
 }
 
 function socksGreeting(w: DataWorker, slot: number, inbound: InboundDefinition, length: number): number {
