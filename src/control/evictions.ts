@@ -107,7 +107,7 @@ export function createEvictions(init: EvictionsInit): Evictions {
     running.delete(one.id);
     one.durationUs = Math.round((performance.now() - one.beganMs) * 1000);
     if (one.state === 'running') one.state = 'done';
-    for (const resolve of [...one.waiting]) resolve();
+    for (const resolve of one.waiting) resolve();
     if (!kept.has(one.id)) return;
     const { closed: count } = sum(one);
     closed += count;
