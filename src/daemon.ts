@@ -321,7 +321,8 @@ function spawnKeeper(start: KeeperStart): Worker {
     name: 'sluice-keeper',
     workerData: start,
     transferList: [start.port],
-    execArgv: [...process.execArgv, '--disable-warning=ExperimentalWarning'],
+    // Not the process's own: options of V8 are refused here, and hold for all threads anyway.
+    execArgv: ['--disable-warning=ExperimentalWarning'],
   });
 }
 
