@@ -51,7 +51,7 @@ export function checkServices(
   return {
     services,
     mistakes: reading.mistakes.slice(0, MISTAKES_MAX).map(asked),
-    warnings: notEnforced(written).slice(0, MISTAKES_MAX).map(asked),
+    warnings: notEnforced(written).map(asked),
   };
 }
 

@@ -12,7 +12,7 @@ import { parseListen, parseSocketPath } from './addresses.ts';
 import type { Admin, Configuration, Inbound, Listen, Outbound, Service, Timeouts } from './configuration.ts';
 import { readDocument } from './document.ts';
 import { findTargetLoops, readInbound } from './inbounds.ts';
-import type { Complaint, Mistake } from './mistakes.ts';
+import type { Mistake } from './mistakes.ts';
 import { notEnforced } from './not-enforced.ts';
 import { IMPLICIT_DIRECT, readOutbound } from './outbounds.ts';
 import { type Reading, read } from './reading.ts';
@@ -45,8 +45,11 @@ export function checkConfiguration(text: string, fileName: string): Checked {
     reading.mistakes.push(...complaints.slice(0, MISTAKES_MAX));
     configuration = readConfiguration(reading, written, resolve(fileName));
   }
-  const mistakes = inOrder([...document.mistakes, ...located(reading.mistakes, document.locate)]);
-  const warnings = inOrder(located(reading.warnings, document.locate));
+  const mistakes = inOrder([
+    ...document.mistakes,
+    ...document.locate(reading.mistakes.slice(0, MISTAKES_MAX)),
+  ]);
+  const warnings = inOrder(document.locate(reading.warnings.slice(0, MISTAKES_MAX)));
   if (mistakes.length > 0 || configuration === undefined) return { mistakes, warnings };
   return { configuration, mistakes, warnings };
 }
@@ -66,8 +69,7 @@ function readConfiguration(reading: Reading, written: Written, fileName: string)
   checkListenAddresses(reading, inbounds);
   checkAdminAddresses(reading, admin, inbounds);
   findTargetLoops(reading, inbounds);
-  // There may be more than a call can have arguments.
-  for (const warning of notEnforced(written)) reading.warnings.push(warning);
+  reading.warnings.push(...notEnforced(written));
 
   const usable: Outbound[] = outbounds.filter((outbound) => outbound !== undefined);
   if (usable.length === 0) usable.push(IMPLICIT_DIRECT);
@@ -161,10 +163,6 @@ function checkAdminAddresses(
     const path = ['inbounds', index, 'listen'];
     reading.mistakes.push({ path, found: `"${listen.text}"`, expected: 'one that is not used yet', message });
   }
-}
-
-function located(complaints: readonly Complaint[], locate: (complaint: Complaint) => Mistake): Mistake[] {
-  return complaints.slice(0, MISTAKES_MAX).map(locate);
 }
 
 function inOrder(mistakes: readonly Mistake[]): Mistake[] {

@@ -41,16 +41,29 @@ describe('plain JSON', () => {
     expect(mistakes).toMatchObject([{ path: 'inbounds[0].listen', line: 3, column: 10 }]);
   });
 
-  it('of a hundred thousand services is read and checked in far less than three seconds', () => {
+  it('of a hundred thousand services is read, checked and warned of in far less than three seconds', () => {
     const services = Array.from({ length: 100_000 }, (_, index) => ({
       name: `service-${index}`,
       users: [{ username: `user-${index}`, password: `password-${index}` }],
+      rate: { up: '1mbit' },
     }));
     const inbounds = [{ type: 'socks5', listen: '127.0.0.1:1080' }];
     const text = JSON.stringify({ inbounds, services });
-    const beganMs = performance.now();
-    const { configuration } = checkConfiguration(text, '/tmp/edge.json');
-    expect(performance.now() - beganMs).toBeLessThan(3_000);
-    expect(configuration?.services).toHaveLength(100_000);
+    const ownMs = costOf(() => {
+      const { configuration, warnings } = checkConfiguration(text, '/tmp/edge.json');
+      expect(configuration?.services).toHaveLength(100_000);
+      const column = text.indexOf('"rate"') + 1;
+      expect(warnings).toMatchObject([{ path: 'services[0].rate', line: 1, column }]);
+    });
+    expect(ownMs).toBeLessThan(3_000);
   });
 });
+
+/** @returns how long it took by the clock, or by the processor where that is less: it had to wait for others then */
+function costOf(work: () => void): number {
+  const beganMs = performance.now();
+  const began = process.cpuUsage();
+  work();
+  const { user, system } = process.cpuUsage(began);
+  return Math.min(performance.now() - beganMs, (user + system) / 1_000);
+}

@@ -60,8 +60,8 @@ function countColons(text: string): number {
   return colons;
 }
 
-/** @returns where the closing quote stands */
-function endOfString(text: string, opening: number): number {
+/** @returns where the closing quote of a string of valid JSON stands */
+export function endOfString(text: string, opening: number): number {
   let end = text.indexOf('"', opening + 1);
   while (isEscaped(text, end)) end = text.indexOf('"', end + 1);
   return end;
