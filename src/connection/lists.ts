@@ -11,7 +11,7 @@ import type { ListHeads } from '../layout/lists.ts';
 import type { SlotTable } from '../layout/slot.ts';
 
 /** Walks that may be under way at one time. */
-export const CURSORS_MAX = 32;
+export const CURSORS_MAX = 128;
 const CLOSED = -1;
 
 export class Lists {

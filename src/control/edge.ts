@@ -179,8 +179,9 @@ export function createEdge(init: EdgeInit): Edge {
   }
 
   async function reconcile(): Promise<Reconciled> {
-    if (contradictions.length === 0 || init.reconcile === undefined) return NOTHING_RECONCILED;
-    const reconciled = await init.reconcile(contradictions);
+    const walk = init.reconcile;
+    const reconciled =
+      contradictions.length === 0 || walk === undefined ? NOTHING_RECONCILED : await walk(contradictions);
     // Where a worker was late they are reconciled with the next change, and nothing is used again until then.
     contradictions = [];
     return reconciled;
@@ -188,7 +189,7 @@ export function createEdge(init: EdgeInit): Edge {
 
   function settle(): void {
     quiet = undefined;
-    if (isPlanPending) return;
+    if (isPlanPending || contradictions.length > 0) return;
     planner.settle();
     const rows = identities.settle();
     init.settled?.(rows);

@@ -1,9 +1,12 @@
 // What is known of an eviction: what was asked for, and what the workers have answered so far. Control thread.
 
+import { OTHERS } from '../layout/messages.ts';
 import type { Names } from './directory.ts';
 
 /** What has gone, or was not known yet, in counts by name. */
 const NAMELESS = '(none)';
+/** All beyond those that a worker tells apart. */
+const OTHER_NAMES = '(others)';
 
 export interface EvictionRequest {
   /** Names; undefined: any. */
@@ -115,7 +118,9 @@ function emptyCounts(): Record<string, number> {
 /** @param triples index, generation and count of each */
 export function addNamed(counts: Record<string, number>, triples: Int32Array, names: Names): void {
   for (let at = 0; at + 2 < triples.length; at += 3) {
-    const name = names.nameOf(triples[at] as number, triples[at + 1] as number) ?? NAMELESS;
+    const index = triples[at] as number;
+    const name =
+      index === OTHERS ? OTHER_NAMES : (names.nameOf(index, triples[at + 1] as number) ?? NAMELESS);
     counts[name] = (counts[name] ?? 0) + (triples[at + 2] as number);
   }
 }

@@ -6,6 +6,7 @@ import { LIST_INBOUND, LIST_SERVICE } from '../layout/lists.ts';
 import { EVICT_COUNT, EVICT_RECONCILE } from '../layout/messages.ts';
 import type { ControlMessage, EvictionJob, WorkerMessage } from '../layout/messages.ts';
 import { attachTables, createTables } from '../layout/tables.ts';
+import { WORKER_READY } from '../layout/worker.ts';
 import type { Directory, Names } from './directory.ts';
 import { SluiceError } from './errors.ts';
 import { createEvictions } from './evictions.ts';
@@ -41,6 +42,7 @@ function setUp(firstId = 1) {
     isIndexed: true,
   };
   const tables = attachTables(createTables(limits, Int32Array.of(1, 2, 3, 4)));
+  for (let worker = 0; worker < WORKERS; worker++) tables.workers.setLife(worker, WORKER_READY);
   const directory: Directory = {
     services: namesOf('web', 'mail', 'constructor', '__proto__'),
     users: namesOf(),

@@ -12,6 +12,7 @@
 import { EVICT_RECONCILE } from '../layout/messages.ts';
 import type { ControlMessage, EvictionJob, WorkerMessage } from '../layout/messages.ts';
 import type { Tables } from '../layout/tables.ts';
+import { WORKER_STARTING } from '../layout/worker.ts';
 import type { Reconcile, Reconciled } from './contradiction.ts';
 import type { Directory } from './directory.ts';
 import { SluiceError } from './errors.ts';
@@ -24,7 +25,8 @@ import { createSourceEntries } from './source-entries.ts';
 const EVICTIONS_KEPT = 1_000;
 /** Under way at one time; further ones are refused. */
 const RUNNING_MAX = 1_024;
-const RECONCILE_TIMEOUT_MS = 30_000;
+/** A worker that walks says so every tenth of a second. */
+const STANDSTILL_MS = 10_000;
 
 export interface Evictions {
   /** @throws SluiceError eviction_invalid: nothing has been half-applied */
@@ -77,13 +79,19 @@ export function createEvictions(init: EvictionsInit): Evictions {
   const kept = new Map<number, Running>();
   const running = new Map<number, Running>();
   let nextId = init.firstId;
+  /** Of their own, below 0: receipts and the store name evictions only. */
+  let nextReconciliationId = -1;
   let started = 0;
   let closed = 0;
   let reconciliations = 0;
   let lastReconcile: Reconciled | undefined;
 
-  function begin(request: EvictionRequest, planned: PlannedEviction, workers: readonly number[]): Running {
-    const id = nextId++;
+  function begin(
+    id: number,
+    request: EvictionRequest,
+    planned: PlannedEviction,
+    workers: readonly number[],
+  ): Running {
     const one = newRunning(id, request);
     running.set(id, one);
     const job: EvictionJob = {
@@ -140,6 +148,19 @@ export function createEvictions(init: EvictionsInit): Evictions {
     });
   }
 
+  /** A busy worker with many connections may take long, but it gets on. */
+  async function waitWhileItProceeds(one: Running): Promise<void> {
+    for (let before = -1; running.has(one.id) && before !== sum(one).workerUs; ) {
+      before = sum(one).workerUs;
+      await waitFor(one, STANDSTILL_MS);
+    }
+  }
+
+  /** Those that may have connections: one that has not begun to take any will find what is in force by then. */
+  function concernedWorkers(): number[] {
+    return allWorkers().filter((worker) => tables.workers.life(worker) !== WORKER_STARTING);
+  }
+
   function allWorkers(): number[] {
     return Array.from({ length: tables.shared.limits.workers }, (_, worker) => worker);
   }
@@ -156,7 +177,7 @@ export function createEvictions(init: EvictionsInit): Evictions {
         connection !== undefined
           ? [connection.worker]
           : allWorkers().filter((worker) => concerns(tables, worker, planned));
-      const one = begin(request, planned, workers);
+      const one = begin(nextId++, request, planned, workers);
       remember(one);
       // With nobody to ask it is over already, before anybody could remember it.
       if (one.state === 'done') init.over(snapshot(one));
@@ -189,11 +210,18 @@ export function createEvictions(init: EvictionsInit): Evictions {
       const beganMs = performance.now();
       const clockMs = init.nowMs();
       const parts = [...lists].map(([list, keys]) =>
-        begin({}, { ...ANY, action: EVICT_RECONCILE, list, keys: Int32Array.from(keys) }, allWorkers()),
+        begin(
+          nextReconciliationId--,
+          {},
+          { ...ANY, action: EVICT_RECONCILE, list, keys: Int32Array.from(keys) },
+          concernedWorkers(),
+        ),
       );
-      await Promise.all(parts.map((part) => waitFor(part, RECONCILE_TIMEOUT_MS)));
+      await Promise.all(parts.map(waitWhileItProceeds));
       const late = parts.filter((part) => running.delete(part.id));
       if (late.length > 0) {
+        for (const { id, shares } of late)
+          for (const worker of shares.keys()) init.tell(worker, { kind: 'cancel_eviction', id });
         const open = late.flatMap(({ shares }) => [...shares].filter(([, { isDone }]) => !isDone));
         const workers = [...new Set(open.map(([worker]) => worker))].sort((a, b) => a - b);
         const message = `workers ${workers.join(', ')} did not reconcile their connections in time`;

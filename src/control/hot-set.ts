@@ -121,7 +121,8 @@ export function createHotSet(init: HotSetInit): HotSet {
     } else if (state.isLeaving) {
       hot.delete(row);
     } else {
-      for (const usage of tables.usage) usage.setDirty(row, 0);
+      // A page of a worker's that never used the row is not to be touched.
+      for (const usage of tables.usage) if (usage.dirty(row) !== 0) usage.setDirty(row, 0);
       state.isLeaving = true;
     }
   }

@@ -24,11 +24,19 @@ export function createSourceSweeper(tables: Tables, quiescence: Quiescence): Sou
   const own: number[] = [];
   let isWaiting = false;
 
-  function takeOut(entry: number, out: number[]): void {
-    if (!index.remove(entry)) return;
-    out.push(entry);
-    const addressEntry = tables.sources.addressEntry(entry);
-    if (addressEntry !== NO_ENTRY && index.release(addressEntry)) takeOut(addressEntry, out);
+  /** @returns what is out: first the entries, then the addresses that have no others */
+  function takeOut(released: readonly number[]): number[] {
+    const out: number[] = [];
+    let batch = released.filter((entry) => index.condemn(entry));
+    while (batch.length > 0) {
+      index.takeOut(batch);
+      out.push(...batch);
+      const addresses = batch
+        .map((entry) => tables.sources.addressEntry(entry))
+        .filter((address) => address !== NO_ENTRY && index.release(address));
+      batch = addresses.filter((address) => index.condemn(address));
+    }
+    return out;
   }
 
   /** Each to the worker that has the fewest. */
@@ -41,23 +49,26 @@ export function createSourceSweeper(tables: Tables, quiescence: Quiescence): Sou
     }
   }
 
+  function sweep(): number {
+    if (isWaiting) return 0;
+    const released = own.splice(0, ENTRIES_PER_SWEEP_MAX);
+    for (const ring of tables.released) {
+      while (ring.count > 0 && released.length < ENTRIES_PER_SWEEP_MAX) released.push(ring.shift());
+    }
+    const out = takeOut(released);
+    if (out.length === 0) return 0;
+    isWaiting = true;
+    void quiescence.whenQuiescent().then(() => {
+      isWaiting = false;
+      giveBack(out);
+      // A flood is not to wait for the next round.
+      if (released.length === ENTRIES_PER_SWEEP_MAX) sweep();
+    });
+    return out.length;
+  }
+
   return {
-    sweep() {
-      if (isWaiting) return 0;
-      const out: number[] = [];
-      let looked = 0;
-      for (let entry = own.pop(); entry !== undefined; entry = own.pop()) takeOut(entry, out);
-      for (const ring of tables.released) {
-        for (; ring.count > 0 && looked < ENTRIES_PER_SWEEP_MAX; looked++) takeOut(ring.shift(), out);
-      }
-      if (out.length === 0) return 0;
-      isWaiting = true;
-      void quiescence.whenQuiescent().then(() => {
-        isWaiting = false;
-        giveBack(out);
-      });
-      return out.length;
-    },
+    sweep,
     release(entry) {
       if (index.release(entry)) own.push(entry);
     },

@@ -90,6 +90,9 @@ export const EVICT_COUNT = 2;
 /** Ends those that match and contradict what is in force now, each with its own reason. */
 export const EVICT_RECONCILE = 3;
 
+/** Index of all that a breakdown has no room for. */
+export const OTHERS = -2;
+
 /** `list` of an eviction that walks all connections of a worker. */
 export const EVERY_CONNECTION = -1;
 
@@ -173,7 +176,7 @@ export type WorkerMessage =
       /** Monotonic milliseconds when the last one was gone; 0: none yet. */
       readonly lastMs: number;
       readonly isDone: boolean;
-      /** With `isDone`: index, generation and count of each; -1 where nobody knew. */
+      /** With `isDone`: index, generation and count of each; -1 where nobody knew, OTHERS for those not told apart. */
       readonly byService: Int32Array;
       readonly byInbound: Int32Array;
     }

@@ -74,7 +74,8 @@ function addressEntryOf({ index }: Setup, [a0, a1, a2, a3]: Key['address']): num
 /** As the sweeper does: what is out, with the address entries that lost their last member. */
 function sweep({ index, table, supply }: Setup): void {
   const takeOut = (entry: number): void => {
-    if (!index.remove(entry)) return;
+    if (!index.condemn(entry)) return;
+    index.takeOut([entry]);
     supply.free.push(entry);
     const addressEntry = table.addressEntry(entry);
     if (addressEntry !== NO_ENTRY && index.release(addressEntry)) takeOut(addressEntry);

@@ -4,7 +4,7 @@
 //   hold     walk the bucket; found: holders + 1 by compare-and-swap, unless DEAD. Else fill a new entry and push it at
 //            the head of the bucket by compare-and-swap; if the head has changed, walk again: so a key is never in twice
 //   release  holders - 1; whoever makes it 0 puts the entry into its ring of released ones, where it stands once
-//   remove   holders 0 → DEAD by compare-and-swap, then out of its chains: at a head by compare-and-swap, further in
+//   take out holders 0 → DEAD by compare-and-swap, then out of its chains: at a head by compare-and-swap, further in
 //            by a plain store, for only the remover writes there. Walkers that stand on it still find the way on
 //   recycle  once every worker has passed a quiescent state nobody stands on it: it may become another entry
 //
@@ -75,16 +75,26 @@ export class SourceIndex {
   }
 
   /**
-   * Takes an entry out that came from a ring of released ones, unless somebody holds it again. Control thread only.
-   * @returns whether it is out: it may be recycled after a quiescent state
+   * Nobody can hold an entry from here on that came from a ring of released ones, unless somebody holds it again.
+   * Control thread only. @returns whether it is DEAD: `takeOut` must follow before anybody else has the thread
    */
-  remove(entry: number): boolean {
+  condemn(entry: number): boolean {
     const table = this.table;
     table.setReleased(entry, 0);
-    if (table.swapHolders(entry, 0, SOURCE_DEAD) !== 0) return false;
-    this.takeOutOfBucket(entry);
-    if (table.service(entry) !== ANY_SERVICE) this.takeOutOfMembers(entry);
-    return true;
+    return table.swapHolders(entry, 0, SOURCE_DEAD) === 0;
+  }
+
+  /**
+   * Takes all that were condemned out of their chains: they may be recycled after a quiescent state. At once, because the
+   * members of an address are walked once for all of them. Control thread only.
+   */
+  takeOut(condemned: readonly number[]): void {
+    const addresses = new Set<number>();
+    for (const entry of condemned) {
+      this.takeOutOfBucket(entry);
+      if (this.table.service(entry) !== ANY_SERVICE) addresses.add(this.table.addressEntry(entry));
+    }
+    for (const address of addresses) this.dropDeadMembers(address);
   }
 
   private holdIn(head: number, service: number, a0: number, a1: number, a2: number, a3: number): number {
@@ -189,15 +199,21 @@ export class SourceIndex {
     table.setBucketNext(head - 1, next);
   }
 
-  private takeOutOfMembers(entry: number): void {
+  private dropDeadMembers(address: number): void {
     const table = this.table;
-    const addressEntry = table.addressEntry(entry);
-    const next = table.memberNext(entry);
-    let link = table.swapMembers(addressEntry, entry + 1, next);
-    if (link === entry + 1) return;
-    while (link !== 0 && table.memberNext(link - 1) !== entry + 1) link = table.memberNext(link - 1);
-    if (link === 0) throw new Error(`source entry ${entry} is not among the members of its address`);
-    table.setMemberNext(link - 1, next);
+    let link = table.members(address);
+    while (link !== 0 && table.holders(link - 1) === SOURCE_DEAD) {
+      const next = table.memberNext(link - 1);
+      const was = table.swapMembers(address, link, next);
+      link = was === link ? next : was;
+    }
+    // Behind one that lives nobody else writes.
+    while (link !== 0) {
+      let next = table.memberNext(link - 1);
+      while (next !== 0 && table.holders(next - 1) === SOURCE_DEAD) next = table.memberNext(next - 1);
+      if (next !== table.memberNext(link - 1)) table.setMemberNext(link - 1, next);
+      link = next;
+    }
   }
 
   private is(entry: number, service: number, a0: number, a1: number, a2: number, a3: number): boolean {

@@ -58,6 +58,8 @@ export class DataWorker {
   /** Evictions under way (evict.ts). */
   readonly evictions: Eviction[] = [];
   evictionTurn: number = 0;
+  /** Microseconds of the clock when evictions had their last share of a turn. */
+  evictionsRanUs: number = 0;
   /** While an eviction ends a connection: its number, and whether with FIN; else 0 and false. */
   evictionId: number = 0;
   evictOrderly: boolean = false;

@@ -148,7 +148,7 @@ describe('use is counted', () => {
     expect([edge.ended(CONNECT_REFUSED), edge.ended(AUTH_FAILED)]).toEqual([1, 1]);
     expect(counted(edge, rows.ann)).toEqual({ up: 0, down: 0, connections: 1, refused: 1 });
     // Who only knows a name is nobody's.
-    expect(counted(edge, rows.bob, AUTH_FAILED)).toEqual(NOTHING);
+    expect(counted(edge, rows.bob)).toEqual(NOTHING);
     edge.tables.services.setFlags(1, 0);
     edge.tables.services.setFlags(0, 0);
     const disabled = login(small, 'bob');

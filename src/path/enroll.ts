@@ -77,12 +77,17 @@ function leaveSource(w: DataWorker, slot: number): void {
 
 /** Takes an ending connection out of every list that it stands in. */
 export function expel(w: DataWorker, slot: number): void {
-  const table = w.table;
+  leaveOwner(w, slot);
+  if (w.isIndexed) w.lists.unlink(LIST_INBOUND, w.table.inbound(slot), slot);
+}
+
+/** From here on a connection is nobody's: only its inbound knows it. */
+export function leaveOwner(w: DataWorker, slot: number): void {
+  const { table, lists } = w;
   const usage = table.usage(slot);
   if (usage !== NONE) markDirty(w, usage);
+  table.setUsage(slot, NONE);
   if (!w.isIndexed) return;
-  const { lists } = w;
-  lists.unlink(LIST_INBOUND, table.inbound(slot), slot);
   if (lists.isLinked(LIST_SERVICE, slot)) lists.unlink(LIST_SERVICE, table.service(slot), slot);
   if (lists.isLinked(LIST_USER, slot)) lists.unlink(LIST_USER, table.credential(slot), slot);
   if (lists.isLinked(LIST_OUTBOUND, slot)) lists.unlink(LIST_OUTBOUND, table.outbound(slot), slot);

@@ -11,7 +11,7 @@
 
 import { CURSORS_MAX } from '../connection/lists.ts';
 import type { EvictionJob } from '../layout/messages.ts';
-import { EVERY_CONNECTION, EVICT_COUNT, EVICT_RECONCILE } from '../layout/messages.ts';
+import { EVERY_CONNECTION, EVICT_COUNT, EVICT_END, EVICT_RECONCILE, OTHERS } from '../layout/messages.ts';
 import { contains } from '../layout/network-set.ts';
 import { EVICTED } from '../layout/reasons.ts';
 import { NO_SLOT } from '../layout/lists.ts';
@@ -20,8 +20,13 @@ import type { DataWorker } from './data-worker.ts';
 import { retire } from './retire.ts';
 import { whatWentStale } from './stale.ts';
 
-/** What all evictions together may take of a turn; looked at after every so many slots. */
-const TURN_US_MAX = 150;
+/**
+ * What all evictions together may take of a turn: a share of what the turn took before them, so that they come to an end on
+ * a busy worker too, within bounds. Looked at after every so many slots.
+ */
+const TURN_SHARE = 1 / 8;
+const TURN_US_MIN = 150;
+const TURN_US_MAX = 1_000;
 const SLOTS_PER_LOOK = 8;
 /** Keys whose lists are empty cost little, but are looked at by the thousand. */
 const KEYS_PER_LOOK = 256;
@@ -34,6 +39,8 @@ const RUNNING_MAX = CURSORS_MAX / 2;
 const EVICTION_TURNS = 2 ** 30;
 const CLOSED = -1;
 const NOTHING = new Int32Array(0);
+/** Services, and inbounds, that an answer tells apart; the rest is counted together. */
+const BREAKDOWN_MAX = 256;
 
 /** An eviction under way. */
 export class Eviction {
@@ -51,8 +58,8 @@ export class Eviction {
   reportedMs: number;
   readonly beganMs: number;
   isDone = false;
-  readonly byService = new Map<number, number>();
-  readonly byInbound = new Map<number, number>();
+  readonly byService: Breakdown = new Map();
+  readonly byInbound: Breakdown = new Map();
 
   constructor(job: EvictionJob, nowMs: number) {
     this.job = job;
@@ -64,6 +71,7 @@ export class Eviction {
 }
 
 export function startEviction(w: DataWorker, job: EvictionJob): void {
+  if (w.evictions.length === 0) w.evictionsRanUs = w.sys.nowUs();
   w.evictions.push(new Eviction(job, w.sys.nowMs()));
 }
 
@@ -85,7 +93,9 @@ export function evictionSleepMs(w: DataWorker, sleepMsMax: number): number {
 
 /** One turn's share of the evictions under way. */
 export function runEvictions(w: DataWorker): void {
-  const endsUs = w.sys.nowUs() + TURN_US_MAX;
+  const beganAtUs = w.sys.nowUs();
+  const shareUs = (beganAtUs - w.evictionsRanUs) * TURN_SHARE;
+  const endsUs = beganAtUs + Math.min(TURN_US_MAX, Math.max(TURN_US_MIN, shareUs));
   const running = runningNow(w);
   // Who had the first share of this turn has the last one of the next.
   w.evictionTurn = (w.evictionTurn + 1) % EVICTION_TURNS;
@@ -101,6 +111,7 @@ export function runEvictions(w: DataWorker): void {
     eviction.reportedMs = nowMs;
     if (!eviction.isDone) report(w, eviction);
   }
+  w.evictionsRanUs = w.sys.nowUs();
   // Also one that was cancelled before its turn came is answered.
   for (let i = w.evictions.length - 1; i >= 0; i--) {
     const eviction = w.evictions[i] as Eviction;
@@ -111,13 +122,18 @@ export function runEvictions(w: DataWorker): void {
   }
 }
 
-/** The oldest of either row: whoever has begun to walk stays among them until it is done. */
+/**
+ * The oldest of either row: whoever has begun to walk stays among them until it is done. While there is a reconciliation
+ * the others without a rate wait for it.
+ */
 function runningNow(w: DataWorker): Eviction[] {
   let rated = 0;
   let unrated = 0;
-  return w.evictions.filter(({ job }) =>
+  const running = w.evictions.filter(({ job }) =>
     job.ratePerSecond > 0 ? rated++ < RUNNING_MAX : unrated++ < RUNNING_MAX,
   );
+  const reconciling = running.filter(({ job }) => job.action === EVICT_RECONCILE);
+  return reconciling.length > 0 ? reconciling : running;
 }
 
 function allow(eviction: Eviction, nowMs: number): void {
@@ -189,10 +205,10 @@ function visit(w: DataWorker, eviction: Eviction, slot: number): void {
     return;
   }
   eviction.matched++;
-  add(eviction.byService, w.table.service(slot));
-  add(eviction.byInbound, w.table.inbound(slot));
+  add(eviction.byService, w.table.service(slot), w.table.serviceGeneration(slot));
+  add(eviction.byInbound, w.table.inbound(slot), w.table.inboundGeneration(slot));
   if (job.action === EVICT_COUNT) return;
-  w.evictionId = job.id;
+  w.evictionId = job.action === EVICT_END ? job.id : 0;
   w.evictOrderly = job.orderly;
   retire(w, slot, reason);
   w.evictionId = 0;
@@ -231,8 +247,15 @@ function fits(wanted: number, wantedGeneration: number, index: number, generatio
   return wanted < 0 || (index === wanted && generation === wantedGeneration);
 }
 
-function add(counts: Map<number, number>, key: number): void {
-  counts.set(key, (counts.get(key) ?? 0) + 1);
+/** How many matched, by index; under the generation of the first. */
+type Breakdown = Map<number, { readonly generation: number; count: number }>;
+
+function add(counts: Breakdown, index: number, generation: number): void {
+  const known = counts.get(index);
+  if (known !== undefined && known.generation === generation) known.count++;
+  else if (known === undefined && counts.size < BREAKDOWN_MAX) counts.set(index, { generation, count: 1 });
+  else if (index !== OTHERS) add(counts, OTHERS, 0);
+  else counts.set(OTHERS, { generation: 0, count: 1 });
 }
 
 function report(w: DataWorker, eviction: Eviction): void {
@@ -245,13 +268,11 @@ function report(w: DataWorker, eviction: Eviction): void {
     workerUs: eviction.workerUs,
     lastMs: eviction.lastMs,
     isDone,
-    byService: isDone
-      ? triples(eviction.byService, (row) => (row < 0 ? 0 : w.tables.services.generation(row)))
-      : NOTHING,
-    byInbound: isDone ? triples(eviction.byInbound, (index) => w.inbounds[index]?.generation ?? 0) : NOTHING,
+    byService: isDone ? triples(eviction.byService) : NOTHING,
+    byInbound: isDone ? triples(eviction.byInbound) : NOTHING,
   });
 }
 
-function triples(counts: Map<number, number>, generationOf: (index: number) => number): Int32Array {
-  return Int32Array.from([...counts].flatMap(([index, count]) => [index, generationOf(index), count]));
+function triples(counts: Breakdown): Int32Array {
+  return Int32Array.from([...counts].flatMap(([index, { generation, count }]) => [index, generation, count]));
 }

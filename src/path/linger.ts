@@ -5,7 +5,8 @@
 import { CLIENT, SERVER, SLOT_LINGERING } from '../layout/slot.ts';
 import { EAGAIN, EINTR, SHUT_WR } from '../sys/constants.ts';
 import type { DataWorker } from './data-worker.ts';
-import { dropCandidates } from './retire.ts';
+import { leaveOwner } from './enroll.ts';
+import { countRefusal, dropCandidates } from './retire.ts';
 import { BLOCK_BYTES } from './relay/buffers.ts';
 import { queue } from './relay/turn.ts';
 
@@ -23,6 +24,9 @@ export function startLinger(w: DataWorker, slot: number, reason: number): number
     table.setFd(slot, SERVER, -1);
   }
   dropCandidates(w, slot);
+  // It is nobody's any more: what it belonged to may be removed, and its index given away, while it lingers.
+  countRefusal(w, slot, reason);
+  leaveOwner(w, slot);
   table.setReason(slot, reason);
   table.setState(slot, SLOT_LINGERING);
   w.sys.shutdown(table.fd(slot, CLIENT), SHUT_WR);

@@ -180,8 +180,10 @@ function connectingEvent(w: DataWorker, slot: number, side: number, mask: number
   }
   note(w, slot, SERVER, mask);
   dropCandidates(w, slot);
-  w.table.setConnectMs(slot, w.reactor.nowMs - w.table.startedMs(slot) - w.table.handshakeMs(slot));
   const stale = whatWentStale(w, slot);
+  if (stale === 0) {
+    w.table.setConnectMs(slot, w.reactor.nowMs - w.table.startedMs(slot) - w.table.handshakeMs(slot));
+  }
   const reason = stale !== 0 ? stale : connected(w, slot);
   if (reason !== 0) {
     refuse(w, slot, reason);

@@ -40,7 +40,7 @@ export function retire(w: DataWorker, slot: number, reason: number): void {
 }
 
 /** A connection of a known service that never came to a server, and why. */
-function countRefusal(w: DataWorker, slot: number, reason: number): void {
+export function countRefusal(w: DataWorker, slot: number, reason: number): void {
   const refusal = REFUSAL_OF_REASON[reason] as number;
   const usage = w.table.usage(slot);
   if (refusal < 0 || usage < 0 || w.table.connectMs(slot) >= 0) return;

@@ -55,6 +55,8 @@ export class Reactor {
   private readonly eventsAddress: number;
   private readonly wakeFd: number;
   private readonly epochMs: number;
+  /** A number in a field would be a new object at every write once it is beyond 31 bits. */
+  private readonly clock = new Float64Array(1);
   private readonly fire: (timer: number) => void;
   private readonly spinPolicy: SpinPolicy;
 
@@ -68,6 +70,7 @@ export class Reactor {
     this.handler = handler;
     this.wakeFd = wakeFd;
     this.epochMs = sys.nowMs();
+    this.clock[0] = this.epochMs;
     this.wheel = new TimerWheel(timersMax, 0);
     this.ready = new ReadyList(slotsMax);
     this.events = new Int32Array(new ArrayBuffer(EVENTS_MAX * sys.eventWords * 4));
@@ -98,9 +101,12 @@ export class Reactor {
     return this.sys.epollRemove(this.epollFd, fd);
   }
 
-  /** The same clock as monotonic milliseconds (CLOCK_MONOTONIC), which other threads can compare. */
+  /**
+   * Monotonic milliseconds (CLOCK_MONOTONIC), read once a turn like `nowTick`: other threads can compare them, and they do
+   * not wrap around.
+   */
   get nowMs(): number {
-    return this.epochMs + this.nowTick;
+    return this.clock[0] as number;
   }
 
   /** One turn, asleep for at most `sleepMsMax`. */
@@ -119,7 +125,9 @@ export class Reactor {
       if (sleepMs > 0) handler.onSleep(false);
     }
     if (count < 0 && count !== -EINTR) throw new Error(`epoll_wait failed with errno ${-count}`);
-    this.nowTick = (sys.nowMs() - this.epochMs) | 0;
+    const nowMs = sys.nowMs();
+    this.clock[0] = nowMs;
+    this.nowTick = (nowMs - this.epochMs) | 0;
     const readyNow = this.ready.count;
     this.dispatch(count);
     for (let i = 0; i < readyNow; i++) handler.onReady(this.ready.shift());
