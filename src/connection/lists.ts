@@ -72,6 +72,11 @@ export class Lists {
     return -1;
   }
 
+  /** @returns the slot that is visited next, or NO_SLOT at the end */
+  peek(cursor: number): number {
+    return this.cursorSlot[cursor] as number;
+  }
+
   /** Visits the next slot. @returns it, or NO_SLOT at the end */
   advance(cursor: number): number {
     const slot = this.cursorSlot[cursor] as number;

@@ -25,6 +25,8 @@ import { createSourceEntries } from './source-entries.ts';
 const EVICTIONS_KEPT = 1_000;
 /** Under way at one time; further ones are refused. */
 const RUNNING_MAX = 1_024;
+/** Those may last for days, and workers walk so many beside each other (path/evict.ts): none waits behind another. */
+const RATED_MAX = 64;
 /** A worker that walks says so every tenth of a second. */
 const STANDSTILL_MS = 10_000;
 
@@ -148,6 +150,12 @@ export function createEvictions(init: EvictionsInit): Evictions {
     });
   }
 
+  function ratedRunning(): number {
+    let count = 0;
+    for (const { request } of running.values()) if (request.ratePerSecond !== undefined) count++;
+    return count;
+  }
+
   /** A busy worker with many connections may take long, but it gets on. */
   async function waitWhileItProceeds(one: Running): Promise<void> {
     for (let before = -1; running.has(one.id) && before !== sum(one).workerUs; ) {
@@ -169,6 +177,10 @@ export function createEvictions(init: EvictionsInit): Evictions {
     start(request) {
       if (running.size >= RUNNING_MAX) {
         const message = `${running.size} evictions are under way; this one was not begun`;
+        throw new SluiceError('evictions_busy', message, { running: running.size });
+      }
+      if (request.ratePerSecond !== undefined && ratedRunning() >= RATED_MAX) {
+        const message = `${RATED_MAX} evictions with a rate are under way; this one was not begun`;
         throw new SluiceError('evictions_busy', message, { running: running.size });
       }
       const planned = planEviction(request, { tables, directory, entries });

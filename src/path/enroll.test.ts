@@ -143,6 +143,13 @@ describe('use is counted', () => {
     const toNobody = login(small, 'ann', 9);
     const wrong = login(small, 'bob', SERVER_PORT, 'wrong');
     until(() => toNobody.isOver && wrong.isOver);
+    // They linger, and are nobody's: what they belonged to may go to somebody else meanwhile.
+    expect(edge.w.slots.live).toBe(2);
+    expect(
+      [LIST_SERVICE, LIST_USER].map((kind) =>
+        edge.tables.lists[0]?.count(kind, kind === LIST_USER ? ANN : 1),
+      ),
+    ).toEqual([0, 0]);
     for (const client of [toNobody, wrong]) client.close();
     until(() => edge.w.slots.live === 0);
     expect([edge.ended(CONNECT_REFUSED), edge.ended(AUTH_FAILED)]).toEqual([1, 1]);

@@ -200,4 +200,13 @@ describe('an eviction takes its time', () => {
     expect(edge.w.row.turns(0) - turns).toBeGreaterThan(1);
     expectNothingLeft(small);
   });
+
+  it('and is over when nothing of it is left, whatever its rate', () => {
+    const small = startSmallEdge();
+    const [only] = relayMany(small, 1);
+    const done = evict(small, { list: LIST_INBOUND, keys: Int32Array.of(0), ratePerSecond: 0.001 });
+    expect(done).toMatchObject({ matched: 1, closed: 1 });
+    small.until(() => only?.client.sawReset === true);
+    expectNothingLeft(small);
+  });
 });

@@ -157,53 +157,65 @@ function walk(w: DataWorker, eviction: Eviction, endsUs: number): void {
 }
 
 function walkSlots(w: DataWorker, eviction: Eviction, endsUs: number): void {
-  for (let looked = 1; eviction.allowance >= 1; looked++) {
-    if (eviction.keyAt >= w.slots.touched) {
-      eviction.isDone = true;
-      return;
+  for (let looked = 1; eviction.keyAt < w.slots.touched; looked++) {
+    const slot = eviction.keyAt;
+    if ((w.table.generation(slot) & 1) === 1) {
+      if (mustWait(w, eviction, slot)) return;
+      visit(w, eviction, slot);
     }
-    const slot = eviction.keyAt++;
-    if ((w.table.generation(slot) & 1) === 1) visit(w, eviction, slot);
+    eviction.keyAt++;
     if (looked % SLOTS_PER_LOOK === 0 && w.sys.nowUs() >= endsUs) return;
   }
+  eviction.isDone = true;
 }
 
 function walkLists(w: DataWorker, eviction: Eviction, endsUs: number): void {
   const { job } = eviction;
+  const { lists } = w;
   let slots = 0;
   let keys = 0;
-  while (eviction.allowance >= 1) {
+  for (;;) {
     if (eviction.cursor === CLOSED) {
-      if (eviction.keyAt === job.keys.length) {
-        eviction.isDone = true;
-        return;
-      }
+      if (eviction.keyAt === job.keys.length) break;
       if (++keys % KEYS_PER_LOOK === 0 && w.sys.nowUs() >= endsUs) return;
-      eviction.cursor = w.lists.openCursor(job.list, job.keys[eviction.keyAt++] as number);
+      eviction.cursor = lists.openCursor(job.list, job.keys[eviction.keyAt++] as number);
     }
-    const slot = w.lists.advance(eviction.cursor);
+    const slot = lists.peek(eviction.cursor);
     if (slot === NO_SLOT) {
-      w.lists.closeCursor(eviction.cursor);
+      lists.closeCursor(eviction.cursor);
       eviction.cursor = CLOSED;
       continue;
     }
+    if (mustWait(w, eviction, slot)) return;
+    lists.advance(eviction.cursor);
     visit(w, eviction, slot);
     if (++slots % SLOTS_PER_LOOK === 0 && w.sys.nowUs() >= endsUs) return;
   }
+  eviction.isDone = true;
+}
+
+/** The rate allows no end now, and this would be one. Whoever is only passed by does not wait, nor does a list's end. */
+function mustWait(w: DataWorker, eviction: Eviction, slot: number): boolean {
+  return eviction.allowance < 1 && reasonFor(w, eviction, slot) !== 0;
+}
+
+/** @returns why the connection is to end (to be counted); 0: it is not meant */
+function reasonFor(w: DataWorker, eviction: Eviction, slot: number): number {
+  const { job } = eviction;
+  if (!matches(w, job, slot)) return 0;
+  if (job.action === EVICT_RECONCILE) {
+    const stale = whatWentStale(w, slot);
+    // Who lingers was told no already, for a reason of its own.
+    return stale !== 0 && w.table.state(slot) === SLOT_LINGERING ? w.table.reason(slot) : stale;
+  }
+  // It may have got the slot of one that the walk over all had not come to yet.
+  return w.table.startedMs(slot) > eviction.beganMs ? 0 : job.reason;
 }
 
 function visit(w: DataWorker, eviction: Eviction, slot: number): void {
   const { job } = eviction;
-  if (!matches(w, job, slot)) return;
-  let reason = job.reason;
-  if (job.action === EVICT_RECONCILE) {
-    // Who lingers was told no already.
-    reason = w.table.state(slot) === SLOT_LINGERING ? 0 : whatWentStale(w, slot);
-    if (reason === 0) return;
-  } else if (w.table.startedMs(slot) > eviction.beganMs) {
-    // It may have got the slot of one that the walk over all had not come to yet.
-    return;
-  }
+  const reason = reasonFor(w, eviction, slot);
+  if (reason === 0) return;
   eviction.matched++;
   add(eviction.byService, w.table.service(slot), w.table.serviceGeneration(slot));
   add(eviction.byInbound, w.table.inbound(slot), w.table.inboundGeneration(slot));

@@ -189,4 +189,16 @@ describe('the reactor', () => {
     sys.close(wakeFd);
     expect(() => new Reactor(sys, handler, 99, 1, 1)).toThrow("can't be polled: errno 9");
   });
+
+  it('has a clock that does not wrap when its ticks do', () => {
+    const { network, reactor, taken } = scene();
+    reactor.turn(0);
+    const before = reactor.nowMs;
+    const days = 26 * 24 * 3_600_000;
+    network.advance(days);
+    reactor.turn(0);
+    expect(reactor.nowMs - before).toBe(days);
+    expect(reactor.nowTick).toBeLessThan(0);
+    taken();
+  });
 });
