@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { costMsOf } from '../../test/cost.ts';
 import { checkConfiguration } from './check.ts';
 import { readPlainJson } from './plain-json.ts';
 
@@ -41,7 +42,7 @@ describe('plain JSON', () => {
     expect(mistakes).toMatchObject([{ path: 'inbounds[0].listen', line: 3, column: 10 }]);
   });
 
-  it('of a hundred thousand services is read, checked and warned of in far less than three seconds', () => {
+  it('of a hundred thousand services is read, checked and warned of in far less than three seconds', async () => {
     const services = Array.from({ length: 100_000 }, (_, index) => ({
       name: `service-${index}`,
       users: [{ username: `user-${index}`, password: `password-${index}` }],
@@ -49,21 +50,12 @@ describe('plain JSON', () => {
     }));
     const inbounds = [{ type: 'socks5', listen: '127.0.0.1:1080' }];
     const text = JSON.stringify({ inbounds, services });
-    const ownMs = costOf(() => {
+    const costMs = await costMsOf(() => {
       const { configuration, warnings } = checkConfiguration(text, '/tmp/edge.json');
       expect(configuration?.services).toHaveLength(100_000);
       const column = text.indexOf('"rate"') + 1;
       expect(warnings).toMatchObject([{ path: 'services[0].rate', line: 1, column }]);
     });
-    expect(ownMs).toBeLessThan(3_000);
+    expect(costMs).toBeLessThan(3_000);
   });
 });
-
-/** @returns how long it took by the clock, or by the processor where that is less: it had to wait for others then */
-function costOf(work: () => void): number {
-  const beganMs = performance.now();
-  const began = process.cpuUsage();
-  work();
-  const { user, system } = process.cpuUsage(began);
-  return Math.min(performance.now() - beganMs, (user + system) / 1_000);
-}

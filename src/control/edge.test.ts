@@ -128,7 +128,7 @@ describe('the configuration in force', () => {
     expect(await canConnect(before[1])).toBe(true);
     // Once when workers know what is new, once when they know what is gone.
     letGo();
-    await expect.poll(() => edge.version).toBe(rounds + 2);
+    await expect.poll(() => edge.version, { timeout: 10_000 }).toBe(rounds + 2);
     expect(await canConnect(before[1])).toBe(true);
     letGo();
     await applying;

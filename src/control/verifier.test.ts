@@ -111,7 +111,7 @@ describe('verifier', () => {
     void ask('p8', '2001:db8:0:1::1');
     computing[0]?.judge(false);
     computing[1]?.judge(false);
-    await expect.poll(() => computing.length).toBe(4);
+    await expect.poll(() => computing.length, { timeout: 10_000 }).toBe(4);
   });
 
   it('bounds what runs, what waits, and what one source may have waiting', async () => {

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterEach, describe, expect, it } from 'vitest';
+import { costMsOf } from '../../test/cost.ts';
 import type { EvictionRow, UsageDelta } from '../layout/keeper-messages.ts';
 import { openSqlite } from './sqlite.ts';
 import { openStore, StoreUnusable } from './store.ts';
@@ -155,7 +156,7 @@ describe('the store', () => {
     expect(open(path).load().services).toEqual([{ name: 'b', revision: 7, definition: '[]' }]);
   });
 
-  it('takes 100,000 services within a second', () => {
+  it('takes 100,000 services within a second', async () => {
     const store = open(newPath());
     const definition = JSON.stringify({ users: [{ username: 'u', password: 'p' }], rate: { up: '20mbit' } });
     const services = Array.from({ length: 100_000 }, (_, i) => ({
@@ -163,11 +164,9 @@ describe('the store', () => {
       revision: 1,
       definition,
     }));
-    const startedMs = performance.now();
-    store.changeServices(services, []);
-    const tookMs = performance.now() - startedMs;
+    const costMs = await costMsOf(() => store.changeServices(services, []));
     expect(store.load().services.length).toBe(100_000);
-    expect(tookMs).toBeLessThan(1_000);
+    expect(costMs).toBeLessThan(1_000);
   });
 
   it('keeps the last row of an eviction, and of evictions the newest', () => {
