@@ -25,8 +25,11 @@ import { NameBook } from '../layout/name-book.ts';
 import type { ObjectName } from '../layout/name-book.ts';
 import type { Tables } from '../layout/tables.ts';
 import { SluiceError } from './errors.ts';
+import { addedStatistics, logKeeperReport, NO_STATISTICS } from './keeper-reports.ts';
 import type { Log } from './log.ts';
 
+/** A message costs as much as many rows do. What came within this time, a crash loses. */
+const GATHER_EVICTIONS_MS = 50;
 const CLOSE_TIMEOUT_MS = 3_000;
 const RESTART_DELAY_FIRST_MS = 100;
 const RESTART_DELAY_MAX_MS = 5_000;
@@ -56,6 +59,7 @@ export interface KeeperLink {
   /** Objects that were given an index; before connections can have it. */
   names(names: readonly ObjectName[]): void;
   usage(deltas: readonly UsageDelta[]): void;
+  /** Sent with others, a little later, or ahead of the next `flush` or `close`. */
   eviction(row: EvictionRow): void;
   /** As one change, in the store when it resolves; `remove` first. @throws SluiceError store_failed: nothing changed */
   changeServices(put: readonly StoredService[], remove: readonly string[]): Promise<void>;
@@ -77,18 +81,6 @@ interface Waiting {
   readonly reject: (error: SluiceError) => void;
 }
 
-const NO_STATISTICS: KeeperStatistics = {
-  receiptsWritten: 0,
-  receiptsFiltered: 0,
-  accessLogErrors: 0,
-  storeState: 'ok',
-  storeError: null,
-  lastCommitAtMs: 0,
-  lastCommitMs: 0,
-  commits: 0,
-  evictionsDropped: 0,
-};
-
 export function createKeeper(init: KeeperInit): KeeperLink {
   const { tables, storePath, log } = init;
   const book = new NameBook();
@@ -104,6 +96,8 @@ export function createKeeper(init: KeeperInit): KeeperLink {
   let cause: Error | undefined;
   let restart: NodeJS.Timeout | undefined;
   let lastRequest = 0;
+  let evictions: EvictionRow[] = [];
+  let gathering: NodeJS.Timeout | undefined;
   let statistics = NO_STATISTICS;
   /** What the threads before have counted. */
   let before = NO_STATISTICS;
@@ -150,7 +144,7 @@ export function createKeeper(init: KeeperInit): KeeperLink {
         statistics = message.statistics;
         break;
       default:
-        logReport(log, message, storePath, accessLog);
+        logKeeperReport(log, message, storePath, accessLog);
     }
   }
 
@@ -163,7 +157,7 @@ export function createKeeper(init: KeeperInit): KeeperLink {
     thread = undefined;
     readRest();
     channel.port1.close();
-    before = added(before, statistics);
+    before = addedStatistics(before, statistics);
     statistics = NO_STATISTICS;
     for (const { reject } of waiting.values()) reject(storeFailed('its thread ended'));
     waiting.clear();
@@ -205,8 +199,16 @@ export function createKeeper(init: KeeperInit): KeeperLink {
     });
   }
 
+  function sendEvictions(): void {
+    clearTimeout(gathering);
+    gathering = undefined;
+    if (evictions.length > 0) send({ kind: 'evictions', rows: evictions });
+    evictions = [];
+  }
+
   async function closeNow(): Promise<void> {
     clearTimeout(restart);
+    sendEvictions();
     if (thread === undefined) {
       phase = 'gone';
       channel.port1.close();
@@ -247,7 +249,10 @@ export function createKeeper(init: KeeperInit): KeeperLink {
       if (accessLog !== null) send({ kind: 'names', names });
     },
     usage: (deltas) => send({ kind: 'usage', deltas }),
-    eviction: (row) => send({ kind: 'eviction', row }),
+    eviction(row) {
+      evictions.push(row);
+      gathering ??= setTimeout(sendEvictions, GATHER_EVICTIONS_MS);
+    },
     changeServices: (put, remove) => ask((request) => ({ kind: 'change_services', request, put, remove })),
     putServices(services) {
       return this.changeServices(services, []);
@@ -261,8 +266,11 @@ export function createKeeper(init: KeeperInit): KeeperLink {
       setReceipts();
       send({ kind: 'configure', accessLog });
     },
-    statistics: () => added(before, statistics),
-    flush: () => ask((request) => ({ kind: 'flush', request })),
+    statistics: () => addedStatistics(before, statistics),
+    flush() {
+      sendEvictions();
+      return ask((request) => ({ kind: 'flush', request }));
+    },
     close() {
       closing ??= closeNow();
       return closing;
@@ -274,34 +282,4 @@ function startError(cause: Error | undefined, code: number): SluiceError {
   if (cause instanceof SluiceError) return cause;
   const why = cause?.message ?? `exit code ${code}`;
   return new SluiceError('keeper_failed', `the keeper died at start: ${why}`, {}, cause);
-}
-
-/** Counts are summed, states are those of the thread that runs. */
-function added(before: KeeperStatistics, now: KeeperStatistics): KeeperStatistics {
-  return {
-    receiptsWritten: before.receiptsWritten + now.receiptsWritten,
-    receiptsFiltered: before.receiptsFiltered + now.receiptsFiltered,
-    accessLogErrors: before.accessLogErrors + now.accessLogErrors,
-    storeState: now.storeState,
-    storeError: now.storeError,
-    lastCommitAtMs: Math.max(before.lastCommitAtMs, now.lastCommitAtMs),
-    lastCommitMs: now.commits > 0 ? now.lastCommitMs : before.lastCommitMs,
-    commits: before.commits + now.commits,
-    evictionsDropped: before.evictionsDropped + now.evictionsDropped,
-  };
-}
-
-function logReport(log: Log, report: KeeperReport, storePath: string, accessLog: AccessLog | null): void {
-  const path = accessLog?.path ?? 'standard error';
-  if (report.kind === 'store_failed') {
-    const facts = { event: 'store_failed', file: storePath, error: report.message };
-    log.error(facts, 'the store cannot be written; usage is gathered in memory meanwhile');
-  } else if (report.kind === 'store_recovered') {
-    log.info({ event: 'store_recovered', file: storePath }, 'the store is written again');
-  } else if (report.kind === 'access_log_failed') {
-    const facts = { event: 'access_log_failed', file: path, error: report.message };
-    log.error(facts, 'lines of the access log are lost');
-  } else if (report.kind === 'access_log_recovered') {
-    log.info({ event: 'access_log_recovered', file: path }, 'the access log is written again');
-  }
 }

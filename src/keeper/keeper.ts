@@ -51,8 +51,8 @@ export function runKeeper({ tables, storePath, accessLog, port }: KeeperStart): 
       case 'usage':
         writer.usage(message.deltas);
         break;
-      case 'eviction':
-        writer.eviction(message.row);
+      case 'evictions':
+        writer.evictions(message.rows);
         break;
       case 'change_services':
         writer.changeServices(message.request, message.put, message.remove);

@@ -30,7 +30,7 @@ afterEach(async () => {
   rmSync(directory, { recursive: true });
 });
 
-function setUp(accessLog: Partial<AccessLog> | null = {}, mail: ObjectName[] = []) {
+function setUp(accessLog: Partial<AccessLog> | null = {}, mail: ObjectName[] = [], afterMail = () => {}) {
   const limits = {
     workers: 2,
     slotsPerWorker: 4,
@@ -50,7 +50,10 @@ function setUp(accessLog: Partial<AccessLog> | null = {}, mail: ObjectName[] = [
   receipts = createReceipts({
     tables,
     names,
-    readMail: () => names.add(mail.splice(0)),
+    readMail() {
+      names.add(mail.splice(0));
+      afterMail();
+    },
     report: (report) => reports.push(report),
   });
   const all = { path, sample: 1, reasons: [], services: [] };
@@ -164,6 +167,19 @@ describe('receipts in the access log', () => {
     tables.receipts[0]?.setTargetGeneration(0, 1);
     vi.advanceTimersByTime(300);
     expect(lines()[0]).toMatchObject({ target: 'db.example:5432' });
+  });
+
+  it('find the name of an object that came into being while the mail was read', () => {
+    const mail: ObjectName[] = [];
+    let isNew = true;
+    const { tables } = setUp({}, mail, () => {
+      if (!isNew) return;
+      isNew = false;
+      mail.push(SERVICE);
+      for (const worker of [0, 1]) end(tables, worker, { service: 2 });
+    });
+    vi.advanceTimersByTime(500);
+    expect(lines().map((line) => line['service'])).toEqual(['alice', 'alice']);
   });
 
   it('never carry the name of whoever got the index later', () => {

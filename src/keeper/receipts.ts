@@ -48,13 +48,15 @@ export function createReceipts({ tables, names, readMail, report }: ReceiptsInit
   /** Of sinks that were closed. */
   let lostBefore = 0;
 
-  /** @returns how many there were, at most `max` of each ring */
-  function drain(max: number): number {
+  const countAll = (): number[] => tables.receiptRings.map((ring) => ring.count);
+
+  /** @param counts of each ring; @returns how many were taken, at most `max` of each ring */
+  function drain(counts: readonly number[], max: number): number {
     monotonicToWallMs = Date.now() - Number(process.hrtime.bigint() / 1_000n) / 1_000;
     let taken = 0;
     for (const [worker, ring] of tables.receiptRings.entries()) {
       const receipts = tables.receipts[worker];
-      for (let left = Math.min(max, ring.count); left > 0 && receipts !== undefined; left--) {
+      for (let left = Math.min(max, counts[worker] ?? 0); left > 0 && receipts !== undefined; left--) {
         try {
           if (log?.write(receipts, worker, ring.first()) === true) receiptsWritten++;
           else receiptsFiltered++;
@@ -71,10 +73,12 @@ export function createReceipts({ tables, names, readMail, report }: ReceiptsInit
 
   function turn(): void {
     timer = undefined;
+    // Before the mail: what is counted here ended before the mail was read, and its names were sent before it began.
+    const counts = countAll();
     readMail();
     // The mail may have ended the access log.
     if (log === undefined || timer !== undefined) return;
-    const taken = drain(RECEIPTS_PER_TURN);
+    const taken = drain(counts, RECEIPTS_PER_TURN);
     const isMore = tables.receiptRings.some((ring) => ring.count > 0);
     timer = setTimeout(turn, isMore ? 0 : taken > 0 ? LOOK_AFTER_TRAFFIC_MS : LOOK_MS);
   }
@@ -88,7 +92,7 @@ export function createReceipts({ tables, names, readMail, report }: ReceiptsInit
 
   return {
     configure(accessLog) {
-      if (log !== undefined) drain(Infinity);
+      if (log !== undefined) drain(countAll(), Infinity);
       clearTimeout(timer);
       timer = undefined;
       void closeSink();
@@ -109,7 +113,7 @@ export function createReceipts({ tables, names, readMail, report }: ReceiptsInit
     }),
     async close() {
       clearTimeout(timer);
-      if (log !== undefined) drain(Infinity);
+      if (log !== undefined) drain(countAll(), Infinity);
       log = undefined;
       await closeSink();
     },

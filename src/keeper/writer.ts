@@ -26,7 +26,7 @@ export interface WriterStatistics {
 
 export interface Writer {
   usage(deltas: readonly UsageDelta[]): void;
-  eviction(row: EvictionRow): void;
+  evictions(rows: readonly EvictionRow[]): void;
   changeServices(request: number, put: readonly StoredService[], remove: readonly string[]): void;
   flush(request: number): void;
   statistics(): WriterStatistics;
@@ -94,8 +94,8 @@ export function createWriter(store: Store, report: (report: KeeperReport) => voi
       backlog.add(deltas);
       schedule(COMMIT_AFTER_MS);
     },
-    eviction(row) {
-      backlog.addEviction(row);
+    evictions(rows) {
+      for (const row of rows) backlog.addEviction(row);
       schedule(COMMIT_AFTER_MS);
     },
     changeServices(request, put, remove) {

@@ -85,7 +85,7 @@ export interface Loaded {
 
 export type KeeperMessage =
   | { readonly kind: 'usage'; readonly deltas: readonly UsageDelta[] }
-  | { readonly kind: 'eviction'; readonly row: EvictionRow }
+  | { readonly kind: 'evictions'; readonly rows: readonly EvictionRow[] }
   /** One transaction: `remove` first. */
   | {
       readonly kind: 'change_services';
