@@ -33,7 +33,7 @@ import type { Identities, IdentityChanges, PreparedChange } from './identities.t
 import { createEdgeSockets } from './edge-sockets.ts';
 import type { Listener } from './listeners.ts';
 import { createPlanner, plannedInbounds } from './plan.ts';
-import type { PlanLookups } from './plan.ts';
+import type { PlanLookups, Planner } from './plan.ts';
 import { createQuiescence } from './quiescence.ts';
 import type { Quiescence } from './quiescence.ts';
 import { createServiceRegistry } from './services.ts';
@@ -92,6 +92,8 @@ export interface Edge {
   readonly configuration: Configuration;
   readonly budget: DescriptorBudget;
   readonly identities: Identities;
+  /** Inbounds and outbounds in force, also while nobody listens any more. */
+  readonly objects: Pick<Planner, 'inbounds' | 'outbounds'>;
   readonly services: ServiceRegistry;
   readonly quiescence: Quiescence;
   inbounds(): readonly OpenInbound[];
@@ -290,6 +292,7 @@ export function createEdge(init: EdgeInit): Edge {
       return budget;
     },
     identities,
+    objects: planner,
     services,
     quiescence,
     exclusively,

@@ -34,6 +34,7 @@ import { LIST_INBOUND, LIST_OUTBOUND } from '../layout/lists.ts';
 import type { ObjectName } from '../layout/name-book.ts';
 import { compileNetworks } from '../layout/network-set.ts';
 import type { Contradiction } from './contradiction.ts';
+import type { Names } from './directory.ts';
 import { SluiceError } from './errors.ts';
 import type { Listener } from './listeners.ts';
 import { createTagIndex } from './tag-index.ts';
@@ -54,6 +55,9 @@ export function plannedInbounds(configuration: Configuration): readonly Inbound[
 }
 
 export interface Planner {
+  /** What is assigned now, whether or not anybody listens for it. */
+  readonly inbounds: Names;
+  readonly outbounds: Names;
   /** @throws SluiceError where there is no room for it; changes nothing */
   check(configuration: Configuration): void;
   /** Gives the outbounds their indexes: services refer to them. Those that are removed stay in the plan until `complete`. */
@@ -79,6 +83,8 @@ export function createPlanner(named: (name: ObjectName) => void = () => {}): Pla
   let final = -1;
 
   return {
+    inbounds: inboundTags.names,
+    outbounds: outboundTags.names,
     check(configuration) {
       requireRoom('inbounds', inboundTags.missing(plannedInbounds(configuration)), inboundTags.room);
       requireRoom('outbounds', outboundTags.missing(configuration.outbounds), outboundTags.room);

@@ -28,7 +28,7 @@ port.on('message', (message) => {
   if (message.kind === 'stop' && mode !== 'deaf') { Atomics.store(row, 0, 3); port.close(); }
 });
 if (mode !== 'mute') { Atomics.store(row, 0, 1); port.postMessage({ kind: 'ready' }); }
-if (mode === 'asking') ask(1);
+if (mode === 'asking' || mode === 'harmful') ask(1);
 `;
 
 /** Here a wait has to run out. */
@@ -71,6 +71,7 @@ function setUp(mode = '', workers = 2) {
     serve: (message, reply) => {
       served.push(message);
       replies.push(reply);
+      if (mode === 'harmful') throw new Error('a mistake of ours');
     },
     testFaults: true,
     hurry: MISBEHAVIOURS.has(mode) ? 10 : 1,
@@ -133,6 +134,15 @@ describe('supervisor', () => {
     expect(await pollUntil(() => served.length === 4, 5_000)).toBe(true);
     // The one for the dead thread would have come first.
     expect(asked()).toEqual([1, 8, 1, 31]);
+  });
+
+  it('outlives a mistake in what the news of a worker sets off', async () => {
+    const { supervisor, replies, events } = setUp('harmful', 1);
+    await supervisor.start();
+    expect(await pollUntil(() => events.includes('worker_news_failed'), 5_000)).toBe(true);
+    replies[0]?.({ kind: 'resolved', slot: 1, generation: 1, addresses: new Int32Array(0), reason: 0 });
+    expect(await pollUntil(() => replies.length === 2, 5_000)).toBe(true);
+    expect(supervisor.states()).toMatchObject([{ phase: 'running', deaths: 0 }]);
   });
 
   it('fails to start where a worker cannot, and leaves nothing running', async () => {

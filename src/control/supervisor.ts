@@ -167,7 +167,16 @@ export function createSupervisor(init: SupervisorInit): Supervisor {
       const reply = (answer: ControlMessage) => {
         if (member.port === port) send(member, answer);
       };
-      init.serve(message, reply, member.worker);
+      contained(member.worker, `"${message.kind}"`, () => init.serve(message, reply, member.worker));
+    }
+  }
+
+  /** A mistake in what a worker's news sets off costs its answer, not the connections of all workers. */
+  function contained(worker: number, news: string, work: () => void): void {
+    try {
+      work();
+    } catch (error) {
+      log.error({ event: 'worker_news_failed', worker, err: error }, `worker ${worker}: ${news} failed`);
     }
   }
 
@@ -179,7 +188,7 @@ export function createSupervisor(init: SupervisorInit): Supervisor {
     member.port = undefined;
     port?.close();
     const remains = settleDeadWorker(sys, tables, worker, init.releaseSource);
-    init.gone?.(worker);
+    contained(worker, 'its end', () => init.gone?.(worker));
     if (stopping !== undefined) {
       member.phase = 'gone';
       return;

@@ -5,6 +5,7 @@ import { isDeepStrictEqual } from 'node:util';
 import type { Inbound, Outbound } from '../config/configuration.ts';
 import type { ObjectName } from '../layout/name-book.ts';
 import { PLAN_OBJECTS_MAX } from '../layout/tables.ts';
+import type { Names } from './directory.ts';
 import { createIndexPool } from './index-pool.ts';
 
 /** What of one kind of object a new configuration changed. */
@@ -31,6 +32,8 @@ export function createTagIndex<T extends Tagged>(named: (name: Omit<ObjectName, 
   const pool = createIndexPool(PLAN_OBJECTS_MAX);
   const entries = new Map<string, TagEntry<T>>();
   const generations = new Int32Array(PLAN_OBJECTS_MAX);
+  /** By index; those of objects that have gone are told by their generation. */
+  const tags: string[] = [];
   /** Removed, with indexes that nobody else has yet. */
   let leaving: TagEntry<T>[] = [];
 
@@ -43,7 +46,18 @@ export function createTagIndex<T extends Tagged>(named: (name: Omit<ObjectName, 
     return entries.get(object.tag)?.definition.type === object.type;
   }
 
+  const names: Names = {
+    find: (tag) => entries.get(tag),
+    nameOf(index, generation) {
+      const tag = tags[index];
+      const entry = tag === undefined ? undefined : entries.get(tag);
+      return entry?.index === index && entry.generation === generation ? tag : undefined;
+    },
+    all: () => entries.keys(),
+  };
+
   return {
+    names,
     get room() {
       return pool.room;
     },
@@ -72,6 +86,7 @@ export function createTagIndex<T extends Tagged>(named: (name: Omit<ObjectName, 
           const index = pool.acquire();
           const generation = nextGeneration(index);
           entries.set(tag, { index, generation, definition });
+          tags[index] = tag;
           named({ index, generation, name: tag });
           added.push(tag);
         } else if (!isDeepStrictEqual(entry.definition, definition)) {

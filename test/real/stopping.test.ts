@@ -67,6 +67,43 @@ describe('stopping', () => {
     expect(daemon.logged('drain_over')).toMatchObject([{ complete: false }]);
   });
 
+  it('lists, evicts and ends single connections while it drains, and leaves the others their time', async () => {
+    const target = await startServer(echo);
+    const to = `127.0.0.1:${target}`;
+    const inbound = (tag: string, service: string) => {
+      return { tag, type: 'forward', listen: '127.0.0.1:0', service, target: to };
+    };
+    const daemon = await startDaemon({
+      timeouts: { drain: '6s' },
+      inbounds: [inbound('a', 'one'), inbound('b', 'two'), inbound('c', 'three')],
+    });
+    const evicted = await startFlow(await daemon.port('a'));
+    const ended = await startFlow(await daemon.port('b'));
+    const kept = await startFlow(await daemon.port('c'));
+    const startedMs = performance.now();
+    daemon.signal('SIGTERM');
+    await until('it drains', async () => (await daemon.status()).phase === 'draining');
+
+    const { status, text } = await daemon.api('GET', '/v1/connections');
+    const { connections } = JSON.parse(text) as {
+      connections: { id: string; service: string; inbound: string }[];
+    };
+    expect(status).toBe(200);
+    expect(connections.map(({ inbound: tag }) => tag).sort()).toEqual(['a', 'b', 'c']);
+    const eviction = await daemon.api('POST', '/v1/evictions', { service: 'one' });
+    expect(JSON.parse(eviction.text)).toMatchObject({ matched: 1, closed: 1 });
+    await evicted.cut();
+    const id = connections.find(({ service }) => service === 'two')?.id;
+    expect((await daemon.api('DELETE', `/v1/connections/${id}`)).status).toBeLessThan(300);
+    await ended.cut();
+
+    await kept.flows();
+    await kept.cut();
+    expect(performance.now() - startedMs).toBeGreaterThan(5_900);
+    expect(await within('it ends', daemon.exit)).toBe(0);
+    expect(daemon.logged('fatal')).toEqual([]);
+  });
+
   for (const second of ['SIGTERM', 'SIGINT'] as const) {
     it(`a ${second} after SIGTERM cuts it now`, async () => {
       const daemon = await start(await startServer(echo), '60s');
