@@ -6,6 +6,7 @@ import type { Devices } from '../config/configuration.ts';
 import type { Reconciled } from '../control/contradiction.ts';
 import { shownReconciled } from '../control/reload.ts';
 import type { ServiceEntry } from '../control/services.ts';
+import type { Usage } from '../control/usage-book.ts';
 import { LIST_SERVICE } from '../layout/lists.ts';
 import { formatDuration, formatEventRate, formatRate } from '../policy/units.ts';
 import type { ApiContext } from './context.ts';
@@ -26,7 +27,7 @@ const usageSchema = Type.Object(
     connections: Type.Integer({ minimum: 0, description: 'all that there ever were' }),
     refused: Type.Record(Text, Count, { description: 'by reason' }),
   },
-  { description: 'since the store was made' },
+  { description: 'over restarts; forgotten thirty days after a service has gone' },
 );
 
 const fields = {
@@ -35,7 +36,7 @@ const fields = {
   implicit: Type.Boolean({ description: 'it is there because an inbound names it' }),
   enabled: Type.Boolean(),
   revision: Type.Integer({ minimum: 1, description: 'grows with every change; the ETag' }),
-  users: Type.Array(Type.Object({ username: Text })),
+  users: Type.Array(Type.Object({ username: Text, usage: usageSchema })),
   server_names: Type.Array(Text),
   target: orNull(Text),
   outbound: orNull(Text),
@@ -90,7 +91,10 @@ export function describeService(context: EffectContext, entry: ServiceEntry): Se
     implicit: definition.implicit,
     enabled: definition.enabled,
     revision,
-    users: definition.users.map(({ username }) => ({ username })),
+    users: definition.users.map(({ username }) => ({
+      username,
+      usage: describeUsage(usage?.users.get(username)),
+    })),
     server_names: [...definition.serverNames],
     target: definition.target?.text ?? null,
     outbound: definition.outbound ?? null,
@@ -106,12 +110,17 @@ export function describeService(context: EffectContext, entry: ServiceEntry): Se
     devices: devices === undefined ? null : describeDevices(devices),
     connections,
     online: connections > 0,
-    usage: {
-      bytes_up: usage?.upBytes ?? 0,
-      bytes_down: usage?.downBytes ?? 0,
-      connections: usage?.connections ?? 0,
-      refused: { ...usage?.refused },
-    },
+    usage: describeUsage(usage),
+  };
+}
+
+/** @param usage undefined: nothing was ever used */
+function describeUsage(usage: Usage | undefined): Static<typeof usageSchema> {
+  return {
+    bytes_up: usage?.upBytes ?? 0,
+    bytes_down: usage?.downBytes ?? 0,
+    connections: usage?.connections ?? 0,
+    refused: { ...usage?.refused },
   };
 }
 

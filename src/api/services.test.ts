@@ -21,7 +21,8 @@ beforeEach(async () => {
     services: [{ name: filed, users: [{ username: f, password: top-secret }] }]`;
   started = await startServices(configured(directory, file));
   const { edge, tables, changes } = started;
-  const usage = { upBytes: 5, downBytes: 6, connections: 7, refused: { auth_failed: 1 } };
+  const used = { upBytes: 5, downBytes: 6, connections: 7, refused: { auth_failed: 1 } };
+  const usage = { ...used, users: new Map([['f', { ...used, upBytes: 4, refused: {} }]]) };
   const book = { of: (name: string) => (name === 'filed' ? usage : undefined) };
   const context = { version: '1', edge, tables, serviceChanges: changes, book } as unknown as ApiContext;
   const log = { info() {}, warn() {}, error() {} };
@@ -57,7 +58,7 @@ describe('/v1/services/{name}', () => {
       implicit: false,
       enabled: true,
       revision: 1,
-      users: [{ username: 'f' }],
+      users: [{ username: 'f', usage: { bytes_up: 4, bytes_down: 6, connections: 7, refused: {} } }],
       server_names: [],
       target: null,
       outbound: null,

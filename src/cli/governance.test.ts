@@ -267,7 +267,12 @@ describe('sluice services', () => {
     owner: 'api',
     enabled: true,
     revision: 4,
-    users: [{ username: 'alice' }],
+    users: [
+      {
+        username: 'alice',
+        usage: { connections: 3, bytes_up: 1_000, bytes_down: 2, refused: { auth_failed: 2, evicted: 1 } },
+      },
+    ],
     connections: 12,
     outbound: null,
     usage: { bytes_up: 1_000, bytes_down: 2 },
@@ -307,6 +312,10 @@ describe('sluice services', () => {
     );
     expect(await run('services', 'show', 'a/b')).toBe(0);
     expect(printed).toContain('name: alice\nowner: api\n');
+    expect(printed).toContain('users:\n  - username: alice\nconnections: 12\n');
+    expect(printed).toContain(
+      '\nUSER   CONNECTIONS      UP  DOWN  REFUSED\nalice            3  1.0 kB   2 B        3\n',
+    );
     expect(await run('services', 'show', 'nobody')).toBe(3);
   });
 

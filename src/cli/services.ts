@@ -62,13 +62,27 @@ function formatServices(services: readonly ServiceAnswer[]): string {
   return formatTable(head, rows);
 }
 
-/** One service as it would be written, with what the daemon adds. */
+/** One service as it would be written, with what the daemon adds; what its users have used is a table below. */
 export async function showServiceCommand(
   name: string,
   options: DaemonOptions & OutputOptions,
 ): Promise<number> {
   const answer = await ask({ method: 'GET', path: servicePath(name) }, options);
-  return printAnswer(answer, options, () => stringify(answer.body));
+  return printAnswer(answer, options, () => formatService(answer.body as ServiceAnswer));
+}
+
+function formatService(service: ServiceAnswer): string {
+  const { users } = service;
+  const text = stringify({ ...service, users: users.map(({ username }) => ({ username })) });
+  if (users.length === 0) return text;
+  const rows = users.map(({ username, usage }) => [
+    username,
+    usage.connections,
+    formatBytes(usage.bytes_up),
+    formatBytes(usage.bytes_down),
+    Object.values(usage.refused).reduce((sum, count) => sum + count, 0),
+  ]);
+  return `${text}\n${formatTable(['USER', 'CONNECTIONS', 'UP', 'DOWN', 'REFUSED'], rows)}`;
 }
 
 export function servicePath(name: string): string {
