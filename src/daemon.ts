@@ -26,6 +26,7 @@ import type { Names } from './control/names.ts';
 import { createNotify } from './control/notify.ts';
 import { createReloader, readConfiguration } from './control/reload.ts';
 import { createServiceChanges } from './control/service-changes.ts';
+import { unaskedUsers } from './control/service-checks.ts';
 import { readStoredServices } from './control/stored-services.ts';
 import { createSupervisor } from './control/supervisor.ts';
 import type { WorkerStart } from './layout/messages.ts';
@@ -177,8 +178,14 @@ async function start(
     hashOf: (credential) => edge.identities.hashOf(credential),
     decoyOf: (choice) => edge.identities.decoyOf(choice),
   });
-  edge.services.load(readStoredServices(loaded.services, configuration));
+  const stored = readStoredServices(loaded.services, configuration);
+  edge.services.load(stored);
   await edge.apply(configuration);
+  const definitions = stored.map(({ definition }) => definition);
+  const placeOf = (place: number) => [definitions[place]?.name ?? place];
+  for (const { path, message } of unaskedUsers(edge.configuration, definitions, placeOf)) {
+    log.warn({ event: 'users_unasked', path }, `the store has users of services, but ${message}`);
+  }
   const { workers } = limits;
   log.info(
     { event: 'start', version, file: configuration.fileName, workers, descriptors: edge.budget },
@@ -263,7 +270,7 @@ async function start(
       names,
       verifier,
       reloader,
-      serviceChanges: createServiceChanges(edge, keeper),
+      serviceChanges: createServiceChanges(edge, keeper, log),
     };
     const logDropped = () => destination.dropped;
     const context = { version, startedAtMs, phase, testFaults, logDropped, ...parts };

@@ -5,7 +5,6 @@ import { isDeepStrictEqual } from 'node:util';
 import type { Service } from '../config/configuration.ts';
 import { SERVICE_ENABLED } from '../layout/service.ts';
 import type { ServiceTable } from '../layout/service.ts';
-import { SluiceError } from './errors.ts';
 
 /** Where a row leads: indexes that its definition only has by name. */
 export interface PolicyReferences {
@@ -37,15 +36,4 @@ export function policyDiffers(before: Service, after: Service): boolean {
   if (before === after) return false;
   const policy = ({ users: _users, serverNames: _serverNames, ...rest }: Service) => rest;
   return !isDeepStrictEqual(policy(before), policy(after));
-}
-
-/** @throws SluiceError table_full */
-export function requireRoom(table: string, wanted: number, room: number): void {
-  if (wanted <= room) return;
-  throw new SluiceError(
-    'table_full',
-    `the change needs room for ${wanted} ${table} where there is room for ${room}; ` +
-      'the tables are sized when the daemon starts',
-    { table, wanted, room },
-  );
 }

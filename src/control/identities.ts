@@ -25,7 +25,8 @@ import { usageOfCredential, usageOfService } from '../layout/usage.ts';
 import type { ScryptHash } from '../policy/scrypt-hash.ts';
 import type { Contradiction } from './contradiction.ts';
 import type { Names } from './directory.ts';
-import { type PolicyReferences, policyDiffers, requireRoom, writePolicy } from './identities-policy.ts';
+import { type PolicyReferences, policyDiffers, writePolicy } from './identities-policy.ts';
+import { requireRoomFor } from './identities-room.ts';
 import { createIdentityServerNames } from './identities-server-names.ts';
 import type { RowOwner } from './hot-set.ts';
 import { createIdentityUsers } from './identities-users.ts';
@@ -139,23 +140,6 @@ export function createIdentities(
     return { outbound, sources, target: targets.indexOf(service.target) };
   }
 
-  function requireRoomFor({ put }: ServicesChange): void {
-    const needed = users.needs(put);
-    const names = serverNames.needs(put);
-    const newTargets = new Set<string>();
-    let rows = 0;
-    for (const service of put) {
-      if (!entries.has(service.name)) rows++;
-      if (service.target !== undefined && !targets.has(service.target)) newTargets.add(service.target.text);
-    }
-    requireRoom('services', rows, pool.room);
-    requireRoom('credentials', needed.credentials, users.room);
-    // New ones are entered before old ones leave.
-    requireRoom('user names', needed.names, limits.credentials - users.count);
-    requireRoom('server names', names, limits.serverNames - serverNames.count);
-    requireRoom('targets', newTargets.size, targets.room);
-  }
-
   /** @returns whether connections that stand may be allowed no longer */
   function rewrite(service: Service, entry: Entry, outbound: number, sources: number): boolean {
     writePolicy(services, entry.row, service, wordsOf(service, outbound, sources));
@@ -187,7 +171,7 @@ export function createIdentities(
     decoyOf: users.decoyOf,
 
     prepare(change) {
-      requireRoomFor(change);
+      requireRoomFor(change.put, { entries, rows: pool, users, serverNames, targets, limits });
       const sources: number[] = [];
       try {
         for (const service of change.put) sources.push(arena.hold(service.sources));

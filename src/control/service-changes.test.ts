@@ -59,6 +59,30 @@ describe('a service of the API', () => {
     expect((await changes.put('alice', ALICE, {})).entry?.revision).toBe(5);
   });
 
+  it('is logged when it changes, with names and counts, and without passwords', async () => {
+    const { changes, logged, store } = await start();
+    await changes.put('alice', ALICE, {});
+    await changes.put('alice', ALICE, {});
+    const many = Array.from({ length: 30 }, (_, index) => ({ name: `s${index}` }));
+    await changes.replaceAll({ services: many });
+    store.isFailing = true;
+    await expect(changes.remove('s1', {})).rejects.toThrow('full');
+    expect(logged).toMatchObject([
+      {
+        event: 'services_changed',
+        owner: 'api',
+        added: 1,
+        names_added: ['alice'],
+        changed: 0,
+        users_added: 1,
+      },
+      { added: 30, removed: 1, names_removed: ['alice'], users_removed: 1, ended: expect.any(Number) },
+    ]);
+    expect(logged[1]).toMatchObject({ message: 'services of the API: 30 added, 1 removed' });
+    expect(logged[1]?.['names_added']).toHaveLength(20);
+    expect(JSON.stringify(logged)).not.toContain('one');
+  });
+
   it('keeps the passwords that nobody repeats', async () => {
     const { changes, login } = await start();
     await changes.put('alice', ALICE, {});

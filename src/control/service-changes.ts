@@ -6,18 +6,18 @@
 //
 // Control thread only.
 
-import { dirname } from 'node:path';
 import { setImmediate as turn } from 'node:timers/promises';
 import { isDeepStrictEqual } from 'node:util';
-import { checkServices } from '../config/check-service.ts';
 import type { Service } from '../config/configuration.ts';
-import { type Path, pathText, quoted, type RequestMistake } from '../config/mistakes.ts';
+import { pathText, quoted, type RequestMistake } from '../config/mistakes.ts';
 import type { StoredService } from '../layout/keeper-messages.ts';
 import { NOTHING_RECONCILED } from './contradiction.ts';
 import type { Reconciled } from './contradiction.ts';
 import type { Edge } from './edge.ts';
 import { SluiceError } from './errors.ts';
-import { asksNobody, findConflicts } from './service-conflicts.ts';
+import type { Log } from './log.ts';
+import { logServicesChanged } from './service-change-log.ts';
+import { createServiceChecks } from './service-checks.ts';
 import {
   isMapping,
   mergedPatch,
@@ -28,7 +28,7 @@ import {
   withPasswords,
 } from './service-writing.ts';
 import type { WrittenMapping } from './service-writing.ts';
-import type { ApiService, ServiceEntry, ServicesPlan } from './services.ts';
+import type { ServiceEntry, ServicesPlan } from './services.ts';
 
 /** What must hold of the service as it is; else nothing changes. */
 export interface Conditions {
@@ -76,15 +76,13 @@ export interface ServiceStore {
   changeServices(put: readonly StoredService[], remove: readonly string[]): Promise<void>;
 }
 
-type Written = Omit<ApiService, 'revision'>;
-
 export function createServiceChanges(
   edge: Pick<Edge, 'exclusively' | 'applyServices' | 'services' | 'identities' | 'configuration'>,
   store: ServiceStore,
+  log: Log,
 ): ServiceChanges {
   const registry = edge.services;
-  // The checks are compiled now, so that the first change is as quick as the others.
-  checkServices([], { baseDirectory: '/', outbounds: [] });
+  const { check, plan } = createServiceChecks(edge);
 
   /** @throws SluiceError service_unknown, owned_by_file, revision_conflict */
   function requireChangeable(
@@ -108,81 +106,34 @@ export function createServiceChanges(
   }
 
   /** @throws SluiceError request_invalid with all mistakes */
-  function check(list: readonly WrittenMapping[], pathOf?: (place: number) => Path) {
-    const { fileName, outbounds } = edge.configuration;
-    const context = { baseDirectory: dirname(fileName), outbounds: outbounds.map(({ tag }) => tag) };
-    const { services, mistakes, warnings } = checkServices(list, context, pathOf);
-    refuse(mistakes);
-    const put = services.map((definition, place): Written => {
-      const { target } = definition;
-      // A path that was relative is not to depend on where the file lies when it is read again.
-      const written = target?.kind === 'unix' ? { ...list[place], target: target.text } : list[place];
-      return { owner: 'api', definition, written };
-    });
-    return { put, warnings: [...warnings, ...unasked(put, pathOf)] };
-  }
-
-  /** Users whom nobody will ask for their names; said once. */
-  function unasked(put: readonly Written[], pathOf = (place: number): Path => ['services', place]) {
-    const isAsking = edge.configuration.inbounds.some(
-      ({ type, service }) => (type === 'socks5' || type === 'http') && service === undefined,
-    );
-    const place = isAsking ? -1 : put.findIndex(({ definition }) => definition.users.length > 0);
-    if (place < 0) return [];
-    const path = pathText([...pathOf(place), 'users']);
-    const expected = 'an inbound with `ask_users: true`';
-    const message =
-      'no inbound of the configuration file asks its clients who they are; `ask_users: true` makes one';
-    return [{ path, found: 'users', expected, message }];
-  }
-
-  /** What only the services in force can tell. @throws SluiceError request_invalid */
-  function plan(
-    put: readonly Written[],
-    remove: readonly string[],
-    pathOf: (place: number) => Path,
-  ): ServicesPlan {
-    const mistakes: RequestMistake[] = [];
-    for (const [place, { definition }] of put.entries()) {
-      if (definition.users.length === 0 || !isGivenToAll(definition.name)) continue;
-      mistakes.push({
-        path: pathText([...pathOf(place), 'users']),
-        found: 'a list',
-        expected: 'no users',
-        message: asksNobody(definition.name),
-      });
-    }
-    const planned = registry.planApi(put, remove);
-    for (const { place, path, what, value, holder } of findConflicts(planned.change, edge.identities)) {
-      const owner = registry.find(holder)?.owner === 'file' ? ' of the configuration file' : '';
-      mistakes.push({
-        path: pathText([...pathOf(place), ...path]),
-        found: quoted(value),
-        expected: 'one that is not used yet',
-        message: `${what} ${quoted(value)} belongs to service ${quoted(holder)}${owner}`,
-      });
-    }
-    refuse(mistakes);
-    return planned;
-  }
-
-  function isGivenToAll(name: string): boolean {
-    return edge.configuration.inbounds.some(({ type, service }) => type !== 'forward' && service === name);
-  }
-
   async function apply(planned: ServicesPlan, beganMs: number) {
     let effectiveUs = 0;
     const put = planned.stored.map(({ definition, revision, written }) => {
       return { name: definition.name, revision, definition: JSON.stringify(written) };
     });
-    const { reconciled } = await edge.applyServices(
-      planned,
-      () => store.changeServices(put, planned.forgotten),
-      () => {
-        effectiveUs = microsecondsSince(beganMs);
-      },
-    );
-    return { effectiveUs, reconciled };
+    const isNew = ({ definition }: ServiceEntry) => registry.find(definition.name) === undefined;
+    const added = planned.stored.filter(isNew).map(nameOf);
+    const changed = planned.stored.filter((entry) => !isNew(entry)).map(nameOf);
+    let applied: Awaited<ReturnType<Edge['applyServices']>> | undefined;
+    try {
+      applied = await edge.applyServices(
+        planned,
+        () => store.changeServices(put, planned.forgotten),
+        () => {
+          effectiveUs = microsecondsSince(beganMs);
+        },
+      );
+      return { effectiveUs, reconciled: applied.reconciled };
+    } finally {
+      // Also where those that it contradicts did not end in time: it is in force all the same.
+      if (effectiveUs > 0) {
+        logServicesChanged(log, { added, changed, removed: planned.forgotten }, applied?.identities, {
+          effective_us: effectiveUs,
+          ended: applied?.reconciled.ended,
+          duration_us: microsecondsSince(beganMs),
+        });
+      }
+    }
   }
 
   async function putOne(
@@ -313,4 +264,8 @@ export function createServiceChanges(
 
 function microsecondsSince(beganMs: number): number {
   return Math.round((performance.now() - beganMs) * 1000);
+}
+
+function nameOf({ definition }: ServiceEntry): string {
+  return definition.name;
 }

@@ -73,7 +73,9 @@ export async function startServices(configuration: Configuration, store = create
   });
   edge.services.load(readStoredServices([...store.kept.values()], configuration));
   await edge.apply(configuration);
-  const changes = createServiceChanges(edge, store);
+  const logged: Readonly<Record<string, unknown>>[] = [];
+  const note = (facts: object, message: string) => logged.push({ ...facts, message });
+  const changes = createServiceChanges(edge, store, { info: note, warn: note, error: note });
 
   /** What a worker finds for a user name and a password; undefined: it lets nobody in. */
   function login(username: string, password: string) {
@@ -96,5 +98,5 @@ export async function startServices(configuration: Configuration, store = create
   }
 
   const rowOf = (name: string) => edge.identities.services.find(name)?.index ?? -1;
-  return { edge, tables, changes, store, contradictions, login, policy, rowOf };
+  return { edge, tables, changes, store, logged, contradictions, login, policy, rowOf };
 }

@@ -169,6 +169,8 @@ describe('services of the API', () => {
     const { body: after } = await call(second, 'GET', '/v1/services/alice');
     expect({ ...(after as ServiceAnswer), usage: 0 }).toEqual({ ...(before as ServiceAnswer), usage: 0 });
     await startFlow(await login(second, 'alice', 'a')).then((flow) => flow.stop());
+    expect(second.logged('services_changed')).toEqual([]);
+    expect(second.logged('users_unasked')).toEqual([]);
     const inFile = { admin, inbounds: [socksInbound], services: [filed, { name: 'alice' }] };
     second.write({ ...inFile, store });
     const refused = await call(second, 'POST', '/v1/reload');
@@ -178,6 +180,11 @@ describe('services of the API', () => {
     });
     await startFlow(await login(second, 'alice', 'a')).then((flow) => flow.stop());
     await second.stop();
+
+    const everybody = { ...socksInbound, service: 'everybody' };
+    const open = await startDaemon({ admin, store, inbounds: [everybody] });
+    expect(open.logged('users_unasked')).toMatchObject([{ level: 'warn', path: 'alice.users' }]);
+    await open.stop();
 
     const file = join(second.directory, 'third.json');
     writeFileSync(file, JSON.stringify({ ...inFile, store }));
