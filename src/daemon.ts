@@ -169,6 +169,12 @@ async function start(
     reconcile: async (contradictions) =>
       governance === undefined ? NOTHING_RECONCILED : governance.evictions.reconcile(contradictions),
     settled: (rows) => governance?.hotSet.settle(rows),
+    asks: (inbound) =>
+      log.warn(
+        { event: 'inbound_asks', inbound },
+        `${inbound} asks its clients for a password, because the API has users; ` +
+          'write `ask_users: true` to say so, or `service: default` to let in everybody',
+      ),
   });
   const directory = createDirectory(edge);
   const names = createNames();

@@ -524,6 +524,7 @@ describe('what is accepted', () => {
           target: undefined,
           proxyProtocol: undefined,
           acceptProxyProtocol: [],
+          asksOnceThereAreUsers: true,
         },
       ],
       outbounds: [expect.objectContaining({ type: 'direct', tag: 'direct', ipVersion: 'prefer4' })],

@@ -72,6 +72,8 @@ export interface Inbound {
   readonly proxyProtocol: ProxyProtocolVersion | undefined;
   /** Connections from these networks must begin with a PROXY header, v1 or v2; from others they must not. */
   readonly acceptProxyProtocol: readonly Prefix[];
+  /** Of a proxy with neither `service` nor `ask_users`: `service` is the implicit one only while nobody has users. */
+  readonly asksOnceThereAreUsers: boolean;
 }
 
 export type IpVersionPreference = 'prefer4' | 'prefer6' | 'only4' | 'only6';

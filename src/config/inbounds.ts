@@ -75,6 +75,7 @@ export function readInbound(
     target,
     proxyProtocol: written.type === 'forward' || written.type === 'sni' ? written.proxy_protocol : undefined,
     acceptProxyProtocol,
+    asksOnceThereAreUsers: isProxy && named === undefined && !asksUsers,
   };
 }
 

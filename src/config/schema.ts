@@ -116,8 +116,9 @@ const askUsers = Type.Optional(
   Type.Boolean({
     default: false,
     description:
-      'True asks for user name and password also where no service of this file has users: for those that the API adds. ' +
-      'Default: false, they are asked where the file has users.',
+      'True asks for user name and password also while nobody has users. Otherwise clients are asked as soon as this ' +
+      'file or the API has users, and not again let in without until a restart with none; ' +
+      '`service` leaves a proxy open whoever has users. Default: false.',
   }),
 );
 

@@ -11,7 +11,8 @@
 // 3, 5 and 6 wait until all workers are through. So a connection never meets a row that leads where its worker's plan has
 // nothing, nor an inbound that leads to a row that is gone: only what belongs to something removed ends.
 //
-// A change of services alone, by the API, is 1, 2, 4, 6 and 7: workers read rows in place, no plan speaks of them.
+// A change of services alone, by the API, is 1, 2, 4, 6 and 7: workers read rows in place, no plan speaks of them. Only
+// the first users of the API bring a plan with them: proxies that are open to all begin to ask (asking.ts).
 //
 // Control thread only; one change at a time: `exclusively`.
 
@@ -23,7 +24,8 @@ import type { ObjectName } from '../layout/name-book.ts';
 import type { Tables } from '../layout/tables.ts';
 import type { SocketAddress } from '../sys/socket-address.ts';
 import type { Sys } from '../sys/sys.ts';
-import { NOTHING_RECONCILED } from './contradiction.ts';
+import { createAsking } from './asking.ts';
+import { bothReconciled, NOTHING_RECONCILED } from './contradiction.ts';
 import type { Contradiction, Reconcile, Reconciled } from './contradiction.ts';
 import { requireDescriptors, setBudget } from './descriptor-budget.ts';
 import type { DescriptorBudget } from './descriptor-budget.ts';
@@ -81,7 +83,7 @@ export interface Edge {
    * Puts a plan of the registry in force. Within `exclusively`.
    * @param keep stores it: nothing has changed where that fails
    * @param inForce is called as soon as rows, users and names are
-   * @throws SluiceError table_full, or what `keep` does: nothing has changed; reconcile_late: it has
+   * @throws SluiceError table_full, or what `keep` does: nothing has changed; reconcile_late, plan_not_applied: it has
    */
   applyServices(plan: ServicesPlan, keep: () => Promise<void>, inForce: () => void): Promise<ServicesApplied>;
   /** From now on, and until the end, no client may choose it as a target. Resolves when all workers know. */
@@ -110,6 +112,8 @@ export interface EdgeInit {
   readonly distribute: (version: number) => Promise<void>;
   /** Ends the connections that a change has made contradictory. Without it nobody is there who could have any. */
   readonly reconcile?: Reconcile;
+  /** An inbound asks its clients who they are from now on, because the API has users. */
+  readonly asks?: (tag: string) => void;
   /** Hears which names indexes were given, before connections can have them. */
   readonly names?: (names: readonly ObjectName[]) => void;
   /** Rows of counters that may go to somebody else from now on; their connections have ended. */
@@ -127,6 +131,7 @@ export function createEdge(init: EdgeInit): Edge {
   const arena = createSourcesArena(tables.networks, quiescence);
   const identities = createIdentities(tables, targets, arena, named);
   const services = createServiceRegistry();
+  const asking = createAsking(services, (tag) => init.asks?.(tag));
   let inForce: Configuration | undefined;
   let version = 0;
   let budget = setBudget(tables, init.descriptorLimit, 0);
@@ -208,7 +213,7 @@ export function createEdge(init: EdgeInit): Edge {
   /** Takes what the configuration needs. @throws SluiceError: nothing is taken then */
   function prepare(configuration: Configuration) {
     planner.check(configuration);
-    const plan = services.planFile(configuration, identities, inForce);
+    const plan = services.planFile(configuration, identities);
     const prepared = identities.prepare(plan.change);
     try {
       requireTargets(plannedInbounds(configuration));
@@ -235,8 +240,9 @@ export function createEdge(init: EdgeInit): Edge {
     throw new SluiceError('table_full', `${wanted} new targets do not fit`, facts);
   }
 
-  async function applyNow(configuration: Configuration): Promise<Changes> {
+  async function applyNow(written: Configuration): Promise<Changes> {
     await settleEarlier();
+    const configuration = asking.applied(written);
     const { plan, prepared, opened } = prepare(configuration);
     const before = inForce === undefined ? [] : plannedInbounds(inForce);
     const outbounds = planner.assignOutbounds(configuration);
@@ -298,7 +304,7 @@ export function createEdge(init: EdgeInit): Edge {
     exclusively,
     apply: (configuration) => exclusively(() => applyNow(configuration)),
 
-    async applyServices(plan, keep, inForce) {
+    async applyServices(plan, keep, hear) {
       await settleEarlier();
       const prepared = identities.prepare(plan.change);
       try {
@@ -311,13 +317,17 @@ export function createEdge(init: EdgeInit): Edge {
       identities.enter(prepared, outboundOf);
       tellNames();
       const changes = commit(plan, prepared, outboundOf);
-      inForce();
+      hear();
       const isWalked = contradictions.length > 0 && init.reconcile !== undefined;
       const reconciled = await reconcile();
       // Whoever has walked lists has begun a turn since.
       if (isWalked) settle();
       else quiet = quiescence.whenQuiescent();
-      return { identities: changes, reconciled };
+      if (inForce === undefined || !asking.isNeededFor(plan, inForce)) {
+        return { identities: changes, reconciled };
+      }
+      const further = await applyNow(inForce);
+      return { identities: changes, reconciled: bothReconciled(reconciled, further.reconciled) };
     },
 
     async addOwnListener(endpoint) {

@@ -2,8 +2,7 @@
 // what a change would give to two is found at the price of the change. And the file may not take away what services of the
 // API rely on. Control thread; reads only.
 
-import type { Configuration, Inbound, Service } from '../config/configuration.ts';
-import { DEFAULT_SERVICE } from '../config/inbounds.ts';
+import type { Configuration, Service } from '../config/configuration.ts';
 import { type Path, pathText, quoted, type RequestMistake } from '../config/mistakes.ts';
 import type { Identities, ServicesChange } from './identities.ts';
 import type { ServiceEntry } from './services.ts';
@@ -67,7 +66,6 @@ export function findConflicts({ put, remove }: ServicesChange, holders: Holders)
 export function brokenReferences(
   configuration: Configuration,
   entries: ReadonlyMap<string, ServiceEntry>,
-  before: Configuration | undefined,
 ): RequestMistake[] {
   const mistakes: RequestMistake[] = [];
   const tags = new Set(configuration.outbounds.map(({ tag }) => tag));
@@ -79,23 +77,7 @@ export function brokenReferences(
       'keep the outbound, or change the service first';
     mistakes.push({ path: 'outbounds', found: 'nothing', expected: quoted(definition.outbound), message });
   }
-  const hasUsers = [...entries.values()].some(
-    ({ owner, definition }) => owner === 'api' && definition.users.length > 0,
-  );
-  const isImplicit = configuration.services.some(
-    ({ name, implicit }) => implicit && name === DEFAULT_SERVICE,
-  );
   for (const [place, inbound] of configuration.inbounds.entries()) {
-    if (hasUsers && isImplicit && opensUp(inbound, before)) {
-      mistakes.push({
-        path: pathText(['inbounds', place]),
-        found: 'nothing',
-        expected: '`ask_users: true`',
-        message:
-          `inbound ${quoted(inbound.tag)} has asked its clients who they are, and would let in everybody now that the file has no users, ` +
-          'though the API has some; write `ask_users: true`, or define the service `default` to mean it',
-      });
-    }
     const entry = entries.get(inbound.service ?? '');
     if (entry?.owner !== 'api' || entry.definition.users.length === 0 || inbound.type === 'forward') continue;
     mistakes.push({
@@ -106,14 +88,6 @@ export function brokenReferences(
     });
   }
   return mistakes;
-}
-
-/** By what is left out, which nobody does on purpose. */
-function opensUp(inbound: Inbound, before: Configuration | undefined): boolean {
-  if (inbound.type === 'forward' || inbound.type === 'sni' || inbound.service !== DEFAULT_SERVICE)
-    return false;
-  const was = before?.inbounds.find(({ tag }) => tag === inbound.tag);
-  return was !== undefined && was.type === inbound.type && was.service === undefined;
 }
 
 /** What is wrong with users of a service that an inbound gives to all its clients. */

@@ -60,12 +60,14 @@ export async function startServices(configuration: Configuration, store = create
   // Nobody is there who could be reading what a change retires.
   tables.workers.setOffline(0, 1);
   const contradictions: Contradiction[] = [];
+  const asking: string[] = [];
   const edge: Edge = createEdge({
     sys,
     tables,
     address: new SocketAddress(sys),
     descriptorLimit: 10_000,
     distribute: async () => {},
+    asks: (tag) => void asking.push(tag),
     async reconcile(list) {
       contradictions.push(...list);
       return { ended: list.length, durationUs: 1, workerUs: 1, lastGoneUs: 0 };
@@ -98,5 +100,5 @@ export async function startServices(configuration: Configuration, store = create
   }
 
   const rowOf = (name: string) => edge.identities.services.find(name)?.index ?? -1;
-  return { edge, tables, changes, store, logged, contradictions, login, policy, rowOf };
+  return { edge, tables, changes, store, logged, contradictions, asking, login, policy, rowOf };
 }

@@ -42,12 +42,13 @@ export interface ServiceRegistry {
   find(name: string): ServiceEntry | undefined;
   /** @throws SluiceError service_unknown, with the nearest name */
   require(name: string): ServiceEntry;
+  hasApiUsers(): boolean;
   /** Sorted. */
   names(): readonly string[];
   /** What the store held when the daemon started. Before the first configuration, and once. */
   load(services: readonly ApiService[]): void;
-  /** @param before the configuration in force @throws SluiceError owner_conflict, with all of them */
-  planFile(configuration: Configuration, holders: Holders, before: Configuration | undefined): ServicesPlan;
+  /** @throws SluiceError owner_conflict, with all of them */
+  planFile(configuration: Configuration, holders: Holders): ServicesPlan;
   /** `put` and `remove` are of the API or of nobody, `remove` exists; conflicts have been looked for. */
   planApi(put: readonly Omit<ApiService, 'revision'>[], remove: readonly string[]): ServicesPlan;
 }
@@ -103,6 +104,12 @@ export function createServiceRegistry(): ServiceRegistry {
       const message = `there is no service ${quoted(name)}${hint}`;
       throw new SluiceError('service_unknown', message, { service: name, nearest: near });
     },
+    hasApiUsers() {
+      for (const { owner, definition } of entries.values()) {
+        if (owner === 'api' && definition.users.length > 0) return true;
+      }
+      return false;
+    },
     names() {
       sorted ??= [...entries.keys()].sort(compareText);
       return sorted;
@@ -114,7 +121,7 @@ export function createServiceRegistry(): ServiceRegistry {
       loaded = services;
     },
 
-    planFile(configuration, holders, before) {
+    planFile(configuration, holders) {
       const mistakes: RequestMistake[] = [];
       const put: Service[] = [];
       /** By place in `put`: place in the file. */
@@ -134,7 +141,7 @@ export function createServiceRegistry(): ServiceRegistry {
       }
       const gone: string[] = [];
       for (const [name, { owner }] of entries) if (owner === 'file' && !wanted.has(name)) gone.push(name);
-      mistakes.push(...brokenReferences(configuration, entries, before));
+      mistakes.push(...brokenReferences(configuration, entries));
       const change = { put: [...put, ...loaded.map(({ definition }) => definition)], remove: gone };
       for (const { place, path, what, value, holder } of findConflicts(change, holders)) {
         const name = change.put[place]?.name as string;
