@@ -274,34 +274,63 @@ describe('implicit services', () => {
     await expect(changes.remove('default', {})).rejects.toMatchObject({ code: 'owned_by_file' });
   });
 
-  it('have no users, as nobody is asked there', async () => {
-    const { changes, edge } = await start(file('[]'));
-    await expect(changes.put('default', ALICE, {})).rejects.toMatchObject({
+  it('have no users where an inbound names them, as nobody is asked there', async () => {
+    const open = `inbounds: [{ tag: o, type: http, listen: "unix:./o.sock", service: open }]`;
+    const { changes, edge } = await start(configured(directory, open));
+    await expect(changes.put('open', ALICE, {})).rejects.toMatchObject({
       facts: { mistakes: [{ path: 'users' }] },
     });
     const { warnings } = await changes.put('late', ALICE, {});
     expect(warnings).toMatchObject([{ path: 'users', expected: 'an inbound with `ask_users: true`' }]);
-    const named = file('[]', '', ', { tag: t, type: http, listen: "unix:./t.sock", service: late }');
+    const named = configured(directory, open.replace('service: open', 'service: late'));
     await expect(edge.apply(named)).rejects.toMatchObject({ code: 'owner_conflict' });
   });
 });
 
 describe('file and API', () => {
-  it('do not open a proxy to everybody because all users are of the API', async () => {
-    const { changes, edge } = await start();
-    const inbound = () => edge.configuration.inbounds[0]?.service;
-    await changes.put('alice', ALICE, {});
-    await expect(edge.apply(file('[]'))).rejects.toMatchObject({
-      code: 'owner_conflict',
-      facts: { mistakes: [{ path: 'inbounds[0]', expected: '`ask_users: true`' }] },
-    });
-    expect(inbound()).toBeUndefined();
+  it('leave no proxy open once the API has users, and none is opened again', async () => {
+    const open = ', { tag: o, type: http, listen: "unix:./o.sock", service: default }';
+    const { changes, edge, asking, contradictions, rowOf } = await start(file('[]'));
+    const asked = () => edge.configuration.inbounds.map(({ service }) => service);
+    expect(asked()).toEqual(['default']);
+    const row = rowOf('default');
+    await changes.put('no-users', {}, {});
+    expect([asked(), asking]).toEqual([['default'], []]);
+    const { warnings } = await changes.put('alice', ALICE, {});
+    expect([asked(), asking, warnings]).toEqual([[undefined], ['s'], []]);
+    // Whom the open proxy had let in is nobody whom what is in force would let in.
+    expect(contradictions).toContainEqual({ list: LIST_SERVICE, key: row });
+
+    await edge.apply(file('[]'));
     await edge.apply(file('[{ name: default }]'));
-    expect(inbound()).toBe('default');
-    await edge.apply(file());
+    expect([asked(), asking]).toEqual([[undefined], ['s']]);
+    const renamed = configured(directory, 'inbounds: [{ tag: t, type: socks5, listen: "unix:./t.sock" }]');
+    await edge.apply(renamed);
+    expect([asked(), asking]).toEqual([[undefined], ['s', 't']]);
+    await edge.apply(file('[]', '', open));
+    expect(asked()).toEqual([undefined, 'default']);
     await changes.remove('alice', {});
     await edge.apply(file('[]'));
-    expect(inbound()).toBe('default');
+    expect(asked()).toEqual([undefined]);
+  });
+
+  it('leave no proxy open at a start with users in the store', async () => {
+    const first = await start();
+    await first.changes.put('alice', ALICE, {});
+    first.edge.closeListeners();
+    const { edge, asking, login } = await start(file('[]'), first.store);
+    expect(edge.configuration.inbounds.map(({ service }) => service)).toEqual([undefined]);
+    expect([asking, edge.services.find('default')]).toEqual([['s'], undefined]);
+    expect(login('alice', 'one')).toBeDefined();
+  });
+
+  it('give `default` users as well, where nobody is let in without', async () => {
+    const { changes, edge, login, rowOf } = await start(file('[]'));
+    await changes.put('default', ALICE, {});
+    expect(edge.configuration.inbounds.map(({ service }) => service)).toEqual([undefined]);
+    expect(login('alice', 'one')?.row).toBe(rowOf('default'));
+    await changes.remove('default', {});
+    expect(edge.services.find('default')).toBeUndefined();
   });
 
   it('are kept apart by reloads: what the API owns and what it needs stays', async () => {
