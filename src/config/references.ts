@@ -77,14 +77,22 @@ function collectNames(reading: Reading, written: Written): Names {
   return { inbounds, outbounds, ruleSets };
 }
 
-/** Names of services, users and servers: each once. */
-export function collectIdentities(reading: Reading, written: Pick<Written, 'services'>): void {
+/**
+ * Names of services, users and servers: each once.
+ * @param placed where somebody who did not write a file finds a path
+ */
+export function collectIdentities(
+  reading: Reading,
+  written: Pick<Written, 'services'>,
+  placed?: (path: Path) => Path,
+): void {
+  if (areAllDifferent(written.services ?? [])) return;
   const services = new Map<string, Path>();
   const users = new Map<string, Path>();
   const serverNames = new Map<string, Path>();
   for (const [index, service] of (written.services ?? []).entries()) {
     const path: Path = ['services', index];
-    name(reading, services, service?.name, path, 'name', service?.name);
+    name(reading, services, service?.name, path, 'name', service?.name, placed);
     for (const [place, user] of (service?.users ?? []).entries()) {
       const username = user?.username;
       if (username === undefined) continue;
@@ -94,20 +102,51 @@ export function collectIdentities(reading: Reading, written: Pick<Written, 'serv
         username,
         [...path, 'users', place, 'username'],
         () => `user name ${quoted(username)}`,
+        placed,
       );
     }
     for (const [place, serverName] of (service?.server_names ?? []).entries()) {
       if (serverName === undefined) continue;
-      const plain = serverName.toLowerCase().replace(/\.$/, '');
+      const plain = plainServerName(serverName);
       unique(
         reading,
         serverNames,
         plain,
         [...path, 'server_names', place],
         () => `server name ${quoted(plain)}`,
+        placed,
       );
     }
   }
+}
+
+/** Cheap, as it makes no paths: of a hundred thousand services hardly ever two share a name. */
+function areAllDifferent(services: NonNullable<Written['services']>): boolean {
+  const names = new Set<string>();
+  const users = new Set<string>();
+  const serverNames = new Set<string>();
+  let count = 0;
+  for (const service of services) {
+    if (service?.name !== undefined && names.add(service.name).size !== ++count) return false;
+  }
+  count = 0;
+  for (const service of services) {
+    for (const user of service?.users ?? []) {
+      if (user?.username !== undefined && users.add(user.username).size !== ++count) return false;
+    }
+  }
+  count = 0;
+  for (const service of services) {
+    for (const serverName of service?.server_names ?? []) {
+      if (serverName !== undefined && serverNames.add(plainServerName(serverName)).size !== ++count)
+        return false;
+    }
+  }
+  return true;
+}
+
+function plainServerName(written: string): string {
+  return written.toLowerCase().replace(/\.$/, '');
 }
 
 /** @param own the name as written, undefined where it is the default: then the object itself is pointed at */
@@ -118,6 +157,7 @@ function name(
   path: Path,
   key: string,
   own: string | undefined,
+  placed?: (path: Path) => Path,
 ): void {
   if (value === undefined) return;
   const hint = own === undefined ? ' (by default; give it another)' : '';
@@ -127,6 +167,7 @@ function name(
     value,
     own === undefined ? path : [...path, key],
     () => `${key} ${quoted(value)}${hint}`,
+    placed,
   );
 }
 
@@ -136,13 +177,14 @@ function unique(
   value: string,
   path: Path,
   describe: () => string,
+  placed = (first: Path) => first,
 ): void {
   const first = seen.get(value);
   if (first === undefined) {
     seen.set(value, path);
     return;
   }
-  const message = `${describe()} is already used at ${pathText(first)}`;
+  const message = `${describe()} is already used at ${pathText(placed(first))}`;
   reading.mistakes.push({ path, found: quoted(value), expected: 'one that is not used yet', message });
 }
 

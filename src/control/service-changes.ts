@@ -17,7 +17,7 @@ import type { Edge } from './edge.ts';
 import { SluiceError } from './errors.ts';
 import type { Log } from './log.ts';
 import { logServicesChanged } from './service-change-log.ts';
-import { createServiceChecks } from './service-checks.ts';
+import { createServiceChecks, type WrittenService } from './service-checks.ts';
 import {
   isMapping,
   mergedPatch,
@@ -168,6 +168,12 @@ export function createServiceChanges(
     });
   }
 
+  /** Names of the API's services that are not among these. */
+  function ownedBeside(put: readonly WrittenService[]): string[] {
+    const wanted = new Set(put.map(({ definition }) => definition.name));
+    return registry.names().filter((name) => !wanted.has(name) && registry.find(name)?.owner === 'api');
+  }
+
   async function putMany(body: unknown, isExact: boolean, beganMs: number): Promise<ServicesChanged> {
     const list = listOf(body);
     await turn();
@@ -186,10 +192,7 @@ export function createServiceChanges(
       return entry?.owner !== 'api' || !isDeepStrictEqual(entry.written, written);
     });
     const added = different.filter(({ definition }) => registry.find(definition.name) === undefined).length;
-    const wanted = new Set(put.map(({ definition }) => definition.name));
-    const isLeftOut = (name: string) => !wanted.has(name) && registry.find(name)?.owner === 'api';
-    const remove = isExact ? registry.names().filter(isLeftOut) : [];
-    const places = new Map(put.map(({ definition }, place): [Service, number] => [definition, place]));
+    const remove = isExact ? ownedBeside(put) : [];
     const counts = {
       added,
       changed: different.length - added,
@@ -200,10 +203,12 @@ export function createServiceChanges(
     if (different.length + remove.length === 0) {
       return { ...counts, effectiveUs: microsecondsSince(beganMs), reconciled: NOTHING_RECONCILED };
     }
-    const planned = plan(different, remove, (place) => [
-      'services',
-      places.get(different[place]?.definition as Service) as number,
-    ]);
+    let places: Map<Service, number> | undefined;
+    const planned = plan(different, remove, (place) => {
+      // Hardly ever asked for: only where there are mistakes.
+      places ??= new Map(put.map(({ definition }, at) => [definition, at]));
+      return ['services', places.get(different[place]?.definition as Service) as number];
+    });
     await turn();
     const effect = await apply(planned, beganMs);
     return { ...counts, ...effect };
