@@ -189,6 +189,7 @@ export function createIdentities(
     },
 
     enter({ change, sources }, outboundOf) {
+      entered = [];
       for (const [place, service] of change.put.entries()) {
         if (entries.has(service.name)) continue;
         const row = pool.acquire();
@@ -196,9 +197,6 @@ export function createIdentities(
         writePolicy(services, row, service, wordsOf(service, outboundOf(service), start));
         services.addGeneration(row, 1);
         named({ kind: 'service', index: row, generation: services.generation(row), name: service.name });
-        // Held once more, as `commit` will take this entry for one that was there before.
-        arena.hold(service.sources);
-        targets.hold(service.target);
         entries.set(service.name, { row, definition: service, sources: start });
         nameByRow[row] = service.name;
         entered.push(service.name);
@@ -210,11 +208,19 @@ export function createIdentities(
       const servicesChanged: string[] = [];
       const userChanges = { added: 0, changed: 0, removed: 0, retired: [] as RetiredUser[] };
       const nameChanges = { added: 0, removed: 0 };
-      const before = new Map<string, Service>();
+      const before = new Map<Service, Service>();
+      let nextEntered = 0;
       for (const [place, service] of change.put.entries()) {
         const entry = entries.get(service.name);
         if (entry === undefined) throw new RangeError(`service ${service.name} was not entered`);
-        before.set(service.name, entry.definition);
+        if (entered[nextEntered] === service.name) {
+          // Its row is written, and holds what it refers to.
+          nextEntered++;
+          users.put(service, entry.row, userChanges);
+          serverNames.put(service, entry.row, nameChanges);
+          continue;
+        }
+        before.set(service, entry.definition);
         if (policyDiffers(entry.definition, service)) servicesChanged.push(service.name);
         if (rewrite(service, entry, outboundOf(service), sources[place] as number))
           contradictions.push({ list: LIST_SERVICE, key: entry.row });
@@ -222,8 +228,7 @@ export function createIdentities(
         serverNames.put(service, entry.row, nameChanges);
       }
       // After all are there: what moved from one service to another is not to be missing in between.
-      for (const service of change.put) {
-        const was = before.get(service.name) as Service;
+      for (const [service, was] of before) {
         if (was === service) continue;
         users.drop(was, service, userChanges);
         serverNames.drop(was, service, nameChanges);
