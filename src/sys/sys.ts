@@ -28,6 +28,11 @@ export interface Sys {
   nowUs(): number;
   /** CPU that the calling thread has used, in microseconds. A system call: once in a while. */
   threadCpuUs(): number;
+  /**
+   * How long the calling thread may keep a core from threads of the same process that wake up meanwhile; threads that it
+   * starts inherit it. A kernel that knows no such thing (before 6.12) ignores it. @returns 0 or a negative errno
+   */
+  setThreadSlice(us: number): number;
 
   epollCreate(): number;
   /**

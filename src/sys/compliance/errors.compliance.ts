@@ -154,6 +154,10 @@ export function describeErrors(current: () => Workbench): void {
       expect(sys.accept(listener.fd, 0, 0)).toBe(-EAGAIN);
     });
 
+    it('lets a thread say for how long it may keep a core', () => {
+      expect(current().sys.setThreadSlice(1_000)).toBe(0);
+    });
+
     it("tells a thread's CPU, which never goes back", () => {
       const { sys } = current();
       let last = sys.threadCpuUs();

@@ -5,6 +5,7 @@
 // one that `addressOf` gave out (and pinned) or one of the scratch words here.
 
 import { chmodSync, lstatSync, unlinkSync } from 'node:fs';
+import { getPriority } from 'node:os';
 import { EINVAL, ENOTSOCK, MSG_NOSIGNAL, SO_LINGER, SOL_SOCKET, SPLICE_F_NONBLOCK } from '../constants.ts';
 import type { Sys } from '../sys.ts';
 import {
@@ -12,6 +13,7 @@ import {
   addressOfArray,
   bindCall,
   clockGettimeCall,
+  schedSetattrCall,
   closeCall,
   connectCall,
   epollCreate1Call,
@@ -120,6 +122,20 @@ const cpuTimespecAddress = addressOfArray(cpuTimespec);
 function threadCpuUs(): number {
   clockGettimeCall(CLOCK_THREAD_CPUTIME_ID, cpuTimespecAddress);
   return (cpuTimespec[0] as number) * 1_000_000 + Math.floor((cpuTimespec[2] as number) / 1_000);
+}
+
+/** struct sched_attr, its first version: size, policy, flags, nice, priority, runtime, deadline, period. */
+const schedAttr = pinnedWords(12);
+const schedAttrAddress = addressOfArray(schedAttr);
+const SYS_SCHED_SETATTR = process.arch === 'arm64' ? 274 : 314;
+
+/** @source sched_setattr(2); of SCHED_OTHER the runtime is the slice, since Linux 6.12 */
+function setThreadSlice(us: number): number {
+  schedAttr.fill(0);
+  schedAttr[0] = schedAttr.byteLength;
+  schedAttr[4] = getPriority();
+  schedAttr[6] = us * 1_000;
+  return answer(schedSetattrCall(SYS_SCHED_SETATTR, 0, schedAttrAddress, 0));
 }
 
 function epollCreate(): number {
@@ -292,6 +308,7 @@ export function createLibc(): Sys {
     nowMs,
     nowUs,
     threadCpuUs,
+    setThreadSlice,
     epollCreate,
     epollAdd,
     epollRemove,

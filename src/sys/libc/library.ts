@@ -40,6 +40,8 @@ export const spliceCall = bind('splice', ['int', 'uint64', 'int', 'uint64', 'int
 export const fcntlCall = bind('fcntl', ['int', 'int', 'int64']);
 export const getrlimitCall = bind('getrlimit', ['int', 'uint64']);
 export const setrlimitCall = bind('setrlimit', ['int', 'uint64']);
+/** sched_setattr(2), which has no function of its own in the C library. */
+export const schedSetattrCall = bind('syscall', ['int64', 'int', 'uint64', 'int']);
 export const clockGettimeCall = bind('clock_gettime', ['int', 'uint64']);
 
 /** Where the calling thread keeps errno; another thread's view would read another thread's errors. */

@@ -142,6 +142,7 @@ export function createSimulatedSys(process: Process, descriptorsMax: number): Si
     nowUs: () => clock.nowUs,
     // Nothing computes there, so that every way to wait costs the same.
     threadCpuUs: () => 0,
+    setThreadSlice: () => 0,
 
     epollCreate: () => open(() => new EpollFile()),
     epollAdd(epollFd, fd, mask, dataLow, dataHigh) {
