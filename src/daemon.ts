@@ -185,8 +185,9 @@ async function start(
     decoyOf: (choice) => edge.identities.decoyOf(choice),
   });
   const stored = readStoredServices(loaded.services, configuration);
-  edge.services.load(stored);
+  edge.services.load(stored, loaded.revisionHighest);
   await edge.apply(configuration);
+  keeper.revision(edge.services.revisionHighest);
   const definitions = stored.map(({ definition }) => definition);
   const placeOf = (place: number) => [definitions[place]?.name ?? place];
   for (const { path, message } of unaskedUsers(edge.configuration, definitions, placeOf)) {
@@ -208,7 +209,7 @@ async function start(
       if (message.kind === 'evicted') governance?.evictions.receive(worker, message);
       else serve(names, verifier, message, reply);
     },
-    gone: (worker) => governance?.evictions.workerGone(worker),
+    gone: (worker, isStopped) => governance?.evictions.workerGone(worker, isStopped),
     releaseSource: (entry) => governance?.releaseSource(entry),
     testFaults,
   });
@@ -222,9 +223,10 @@ async function start(
     nowMs: sys.nowMs,
     keepUsage: keeper.usage,
     keepEviction: keeper.eviction,
-    usage: loaded.usage,
-    lastEvictionId: loaded.lastEvictionId,
+    forgetUsage: keeper.forgetUsage,
+    loaded,
   });
+  void governance.forgetGone();
   const { evictions, hotSet, book } = governance;
   const lifecycle = createLifecycle({
     log,
@@ -250,6 +252,7 @@ async function start(
     after: (result) => {
       log.level = edge.configuration.log.level;
       keeper.configure(edge.configuration.accessLog);
+      keeper.revision(edge.services.revisionHighest);
       if (lifecycle.phase !== 'ready') return;
       notify.ready(result.error === undefined ? statusLine() : 'the last reload was refused');
     },

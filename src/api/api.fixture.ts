@@ -161,6 +161,8 @@ export function noteEvictions() {
         request,
         startedAtMs: 1_000,
         state: 'done',
+        note: undefined,
+        total: 2,
         matched: 2,
         closed: request.dryRun === true ? 0 : 2,
         durationUs: 70,

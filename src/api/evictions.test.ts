@@ -50,7 +50,9 @@ describe('POST /v1/evictions', () => {
     expect(body).toEqual({
       id: 1,
       state: 'done',
+      note: null,
       dry_run: true,
+      total: 2,
       matched: 2,
       closed: 0,
       duration_us: 70,

@@ -49,7 +49,14 @@ export const evictionSchema = Type.Object(
   {
     id: Count,
     state: Type.String({ description: 'running, done, cancelled, failed' }),
+    note: Type.Union([Type.String(), Type.Null()], {
+      description: '`workers_died`: with all their connections; what they had ended meanwhile is not counted',
+    }),
     dry_run: Type.Boolean(),
+    total: Type.Integer({
+      minimum: 0,
+      description: 'connections in the list that is walked, when it began: no more can match',
+    }),
     matched: Type.Integer({ minimum: 0, description: 'connections that the filter found' }),
     closed: Count,
     duration_us: Type.Integer({ minimum: 0, description: 'from the request to the last answer of a worker' }),
@@ -58,8 +65,10 @@ export const evictionSchema = Type.Object(
     last_gone_at: Type.Union([Type.String({ format: 'date-time' }), Type.Null()], {
       description: 'when the last of the connections was gone',
     }),
-    by_service: Type.Record(Type.String(), Count),
-    by_inbound: Type.Record(Type.String(), Count),
+    by_service: Type.Record(Type.String(), Count, {
+      description: 'of workers that are through; `(gone)`: it has no name any more; empty after a restart',
+    }),
+    by_inbound: Type.Record(Type.String(), Count, { description: 'likewise' }),
     filter: Type.Record(Type.String(), Type.Unknown(), { description: 'what was asked' }),
   },
   { title: 'Eviction' },
@@ -79,7 +88,7 @@ export function evictionRoutes(app: FastifyInstance, context: ApiContext): void 
     {
       schema: {
         operationId: 'listEvictions',
-        summary: 'The last evictions, newest first',
+        summary: 'The last evictions, newest first, those of before a restart among them',
         tags,
         response: { 200: listSchema },
       },
@@ -120,10 +129,10 @@ function startRoute(app: FastifyInstance, context: ApiContext, evictions: Evicti
         operationId: 'startEviction',
         summary: 'End the connections that a filter names',
         description:
-          'Several keys together mean the connections that have all of them. 200 when it is over; 202 with a Location where it takes over a second.',
+          'Several keys together mean the connections that have all of them. 200 when it is over; 202 with a Location where it takes over a second. 503 where too many are under way.',
         tags,
         body: bodySchema,
-        response: { 200: evictionSchema, 202: evictionSchema, 422: problemSchema },
+        response: { 200: evictionSchema, 202: evictionSchema, 422: problemSchema, 503: problemSchema },
       },
     },
     async (request, reply) => {
@@ -178,7 +187,9 @@ export function evictionAnswer(eviction: Eviction): EvictionAnswer {
   return {
     id: eviction.id,
     state: eviction.state,
+    note: eviction.note ?? null,
     dry_run: dryRun === true,
+    total: eviction.total,
     matched: eviction.matched,
     closed: eviction.closed,
     duration_us: Math.round(eviction.durationUs),

@@ -87,6 +87,7 @@ function governanceFamilies({ tables }: ApiContext, status: Status): string[] {
   const rows = Array.from({ length: tables.workers.count }, (_, worker) => worker);
   const closed = rows.reduce((sum, worker) => sum + tables.workers.evicted(worker), 0);
   const reconciled = (evictions.last_reconcile?.duration_us ?? 0) / 1e6;
+  const lastViolator = (evictions.last_reconcile?.last_gone_us ?? 0) / 1e6;
   return [
     family('sluice_evictions_total', 'counter', 'Evictions started.', only(evictions.started)),
     family('sluice_evicted_connections_total', 'counter', 'Connections that evictions ended.', only(closed)),
@@ -95,6 +96,18 @@ function governanceFamilies({ tables }: ApiContext, status: Status): string[] {
       'gauge',
       'Time from the last change to the end of the connections that it no longer allowed.',
       only(reconciled),
+    ),
+    family(
+      'sluice_reconcile_last_violator_seconds',
+      'gauge',
+      'Time from the last change until the last connection that it no longer allowed was gone; 0: there was none.',
+      only(lastViolator),
+    ),
+    family(
+      'sluice_evictions_dropped_total',
+      'counter',
+      'Evictions that a failing store had no room for.',
+      only(evictions.dropped),
     ),
     family(
       'sluice_receipts_dropped_total',

@@ -77,7 +77,14 @@ async function setUp(reload: () => ReloadResult = () => ({}) as ReloadResult, te
       decoyOf: () => undefined,
     }),
     reloader: { reload: async () => reload(), last: () => undefined },
-    evictions: { statistics: () => ({ started: 0, running: 0, closed: 0, lastReconcile: undefined }) },
+    evictions: {
+      statistics: () => ({
+        started: 0,
+        running: 0,
+        closed: 0,
+        lastReconcile: { ended: 1, durationUs: 9_000, workerUs: 10, lastGoneUs: 8_000 },
+      }),
+    },
     keeper: {
       statistics: () => ({
         receiptsWritten: 0,
@@ -86,6 +93,7 @@ async function setUp(reload: () => ReloadResult = () => ({}) as ReloadResult, te
         storeState: 'ok',
         storeError: null,
         commits: 0,
+        evictionsDropped: 2,
         lastCommitAtMs: 0,
       }),
     },
@@ -160,6 +168,8 @@ describe('admin API', () => {
     const { overUnix } = await setUp();
     const { text, type } = await overUnix('/metrics');
     expect(type).toBe('text/plain');
+    expect(text).toContain('\nsluice_reconcile_last_violator_seconds 0.008\n');
+    expect(text).toContain('\nsluice_evictions_dropped_total 2\n');
     for (let reason = 1; reason < REASONS_COUNT; reason++) {
       expect(text).toContain(
         `sluice_ended_total{reason="${reasonName(reason)}"} ${reason === FINISHED ? 3 : 0}\n`,

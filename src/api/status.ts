@@ -68,6 +68,7 @@ export const statusSchema = Type.Object(
       started: Type.Integer({ minimum: 0, description: 'since the daemon started' }),
       running: Count,
       closed: Type.Integer({ minimum: 0, description: 'connections that evictions ended' }),
+      dropped: Type.Integer({ minimum: 0, description: 'evictions that a failing store had no room for' }),
       last_reconcile: Type.Union([Type.Null(), reconciledSchema]),
     }),
     receipts: Type.Object({
@@ -189,6 +190,7 @@ function governance(
       started,
       running,
       closed,
+      dropped: kept.evictionsDropped,
       last_reconcile: lastReconcile === undefined ? null : shownReconciled(lastReconcile),
     },
     receipts: {

@@ -81,10 +81,10 @@ async function cancel({ id }: EvictionAnswer, options: EvictOptions): Promise<nu
   return EXIT_INTERRUPTED;
 }
 
-function showProgress({ closed, matched, duration_us: durationUs }: EvictionAnswer): void {
+function showProgress({ closed, total, duration_us: durationUs }: EvictionAnswer): void {
   if (!process.stderr.isTTY) return;
   const seconds = Math.round(durationUs / 1e6);
-  process.stderr.write(`\r\u001b[Kevicting: ${closed} closed, ${matched} matched so far, ${seconds} s`);
+  process.stderr.write(`\r\u001b[Kevicting: ${closed} closed of at most ${total}, ${seconds} s`);
 }
 
 function clearProgress(): void {
@@ -95,8 +95,11 @@ function formatEviction(eviction: EvictionAnswer): string {
   const { id, state, matched, closed, dry_run: isDryRun } = eviction;
   const took = `in ${milliseconds(eviction.duration_us)} (${milliseconds(eviction.worker_us)} of the workers)`;
   const counted = state === 'running' ? ' so far' : '';
-  const verdict = isDryRun ? `${matched} would end` : `${closed} closed of ${matched} matched`;
+  // Whoever is cut short has not met all that match: what it has met is what it closed.
+  const of = state === 'done' ? `${matched} matched` : `at most ${eviction.total}`;
+  const verdict = isDryRun ? `${matched} would end` : `${closed} closed of ${of}`;
   const lines = [`eviction ${id} ${state}: ${verdict}${counted} ${took}\n`];
+  if (eviction.note !== null) lines.push('workers died meanwhile, and their connections with them\n');
   for (const [head, counts] of [
     ['SERVICE', eviction.by_service],
     ['INBOUND', eviction.by_inbound],

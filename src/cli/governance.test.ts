@@ -90,7 +90,9 @@ const connection = (slot: number) => ({
 const eviction = {
   id: 7,
   state: 'done',
+  note: null,
   dry_run: false,
+  total: 5,
   matched: 3,
   closed: 3,
   duration_us: 1_234,
@@ -242,7 +244,7 @@ describe('sluice evict', () => {
     printed = '';
     expect(await run('evict', '--all', '--no-wait')).toBe(0);
     expect(asked).toHaveLength(1);
-    expect(printed).toContain('eviction 7 running: 1 closed of 3 matched so far');
+    expect(printed).toContain('eviction 7 running: 1 closed of at most 5 so far');
   });
 
   it('cancels the rest at Ctrl-C, and says so', async () => {
@@ -255,7 +257,7 @@ describe('sluice evict', () => {
     });
     expect(await run('evict', '--all', '--rate', '1/s')).toBe(130);
     expect(asked.at(-1)).toMatchObject({ method: 'DELETE', path: '/v1/evictions/7' });
-    expect(printed).toContain('eviction 7 cancelled: 3 closed of 3 matched');
+    expect(printed).toContain('eviction 7 cancelled: 3 closed of at most 5 in');
     expect(complained).toContain('interrupted; the connections that are left go on');
     expect(process.listenerCount('SIGINT')).toBe(0);
   });

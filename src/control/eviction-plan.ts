@@ -200,6 +200,15 @@ function connectionsIn(tables: Tables, list: number, keys: Int32Array): number {
   return count;
 }
 
+/** Connections in the lists that would be walked now: no more can match. */
+export function connectionsToWalk(tables: Tables, { slot, list, keys }: PlannedEviction): number {
+  if (slot >= 0) return 1;
+  if (list !== EVERY_CONNECTION) return connectionsIn(tables, list, keys);
+  let count = 0;
+  for (let worker = 0; worker < tables.workers.count; worker++) count += tables.workers.connections(worker);
+  return count;
+}
+
 /** Whether a worker has anything to walk. */
 export function concerns(tables: Tables, worker: number, planned: PlannedEviction): boolean {
   const heads = tables.lists[worker];

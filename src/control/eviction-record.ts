@@ -1,10 +1,13 @@
 // What is known of an eviction: what was asked for, and what the workers have answered so far. Control thread.
 
+import type { EvictionRow } from '../layout/keeper-messages.ts';
 import { OTHERS } from '../layout/messages.ts';
 import type { Names } from './directory.ts';
 
-/** What has gone, or was not known yet, in counts by name. */
+/** Not known yet, in counts by name. */
 const NAMELESS = '(none)';
+/** It had a name when its connections matched, and has gone since. */
+const GONE = '(gone)';
 /** All beyond those that a worker tells apart. */
 const OTHER_NAMES = '(others)';
 
@@ -33,6 +36,10 @@ export interface Eviction {
   /** Milliseconds since 1970. */
   readonly startedAtMs: number;
   readonly state: 'running' | 'done' | 'cancelled' | 'failed';
+  /** `workers_died`: those ended their connections with them, and told no more counts. */
+  readonly note: 'workers_died' | undefined;
+  /** Connections in the lists that are walked, when it began: no more can match. */
+  readonly total: number;
   readonly matched: number;
   readonly closed: number;
   readonly durationUs: number;
@@ -57,25 +64,29 @@ export interface Running {
   readonly request: EvictionRequest;
   readonly startedAtMs: number;
   readonly beganMs: number;
+  readonly total: number;
   readonly shares: Map<number, Share>;
   readonly byService: Record<string, number>;
   readonly byInbound: Record<string, number>;
   durationUs: number;
   state: Eviction['state'];
+  note: Eviction['note'];
   readonly waiting: Set<() => void>;
 }
 
-export function newRunning(id: number, request: EvictionRequest): Running {
+export function newRunning(id: number, request: EvictionRequest, total: number): Running {
   return {
     id,
     request,
     startedAtMs: Date.now(),
     beganMs: performance.now(),
+    total,
     shares: new Map(),
     byService: emptyCounts(),
     byInbound: emptyCounts(),
     durationUs: 0,
     state: 'running',
+    note: undefined,
     waiting: new Set(),
   };
 }
@@ -83,12 +94,15 @@ export function newRunning(id: number, request: EvictionRequest): Running {
 /** @param nowMs the workers' clock */
 export function snapshotOf(one: Running, isOver: boolean, nowMs: number): Eviction {
   const { matched, closed, workerUs, lastMs } = sum(one);
-  const { id, request, startedAtMs, state } = one;
+  const { id, request, startedAtMs, state, note } = one;
   return {
     id,
     request,
     startedAtMs,
     state,
+    note,
+    // Whoever came into a list just before it was walked was not counted yet.
+    total: Math.max(one.total, matched),
     matched,
     closed,
     durationUs: isOver ? one.durationUs : Math.round((performance.now() - one.beganMs) * 1000),
@@ -97,6 +111,54 @@ export function snapshotOf(one: Running, isOver: boolean, nowMs: number): Evicti
     byService: { ...one.byService },
     byInbound: { ...one.byInbound },
   };
+}
+
+/** For the store. */
+export function rowOf(eviction: Eviction): EvictionRow {
+  const { id, startedAtMs, request, state, note, total, matched, closed, durationUs, workerUs } = eviction;
+  return {
+    id,
+    atMs: startedAtMs,
+    request: JSON.stringify(request),
+    matched,
+    closed,
+    durationUs,
+    workerUs,
+    state,
+    total,
+    note: note ?? null,
+    lastGoneAtMs: eviction.lastGoneAtMs ?? null,
+  };
+}
+
+/** As the store has it: without the counts by name. */
+export function evictionOf(row: EvictionRow): Eviction {
+  const { id, atMs, matched, closed, durationUs, workerUs } = row;
+  return {
+    id,
+    request: readRequest(row.request),
+    startedAtMs: atMs,
+    state: row.state as Eviction['state'],
+    note: row.note === 'workers_died' ? row.note : undefined,
+    total: Math.max(row.total, matched),
+    matched,
+    closed,
+    durationUs,
+    workerUs,
+    lastGoneAtMs: row.lastGoneAtMs ?? undefined,
+    byService: {},
+    byInbound: {},
+  };
+}
+
+/** Somebody may have edited the file. */
+function readRequest(json: string): EvictionRequest {
+  try {
+    const request = JSON.parse(json) as EvictionRequest | null;
+    return typeof request === 'object' && request !== null ? request : {};
+  } catch {
+    return {};
+  }
 }
 
 export function sum(one: Running): Omit<Share, 'isDone'> {
@@ -119,8 +181,12 @@ function emptyCounts(): Record<string, number> {
 export function addNamed(counts: Record<string, number>, triples: Int32Array, names: Names): void {
   for (let at = 0; at + 2 < triples.length; at += 3) {
     const index = triples[at] as number;
-    const name =
-      index === OTHERS ? OTHER_NAMES : (names.nameOf(index, triples[at + 1] as number) ?? NAMELESS);
+    const name = nameIn(names, index, triples[at + 1] as number);
     counts[name] = (counts[name] ?? 0) + (triples[at + 2] as number);
   }
+}
+
+function nameIn(names: Names, index: number, generation: number): string {
+  if (index === OTHERS) return OTHER_NAMES;
+  return index < 0 ? NAMELESS : (names.nameOf(index, generation) ?? GONE);
 }

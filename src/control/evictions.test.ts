@@ -10,6 +10,7 @@ import { WORKER_READY } from '../layout/worker.ts';
 import type { Directory, Names } from './directory.ts';
 import { SluiceError } from './errors.ts';
 import { createEvictions } from './evictions.ts';
+import { evictionOf, rowOf } from './eviction-record.ts';
 import type { Eviction } from './eviction-record.ts';
 
 type Evicted = Extract<WorkerMessage, { kind: 'evicted' }>;
@@ -27,7 +28,7 @@ function namesOf(...names: readonly string[]): Names {
   };
 }
 
-function setUp(firstId = 1) {
+function setUp(firstId = 1, past: readonly Eviction[] = []) {
   const limits = {
     workers: WORKERS,
     slotsPerWorker: 8,
@@ -63,6 +64,7 @@ function setUp(firstId = 1) {
     },
     nowMs: clockMs,
     over: (eviction) => over.push(eviction),
+    past,
     firstId,
   });
   return {
@@ -126,7 +128,7 @@ describe('an eviction', () => {
       lastMs: nowMs - 2_000,
       byService: Int32Array.of(0, 1, 2),
       // An inbound that has gone since, and one that nobody knew.
-      byInbound: Int32Array.of(0, 3, 1, -1, 0, 1),
+      byInbound: Int32Array.of(0, 3, 1, -1, 0, 2),
     });
     const done = evictions.get(41) as Eviction;
     expect(done).toMatchObject({
@@ -135,7 +137,7 @@ describe('an eviction', () => {
       closed: 7,
       workerUs: 16,
       byService: { web: 7 },
-      byInbound: { socks: 3, http: 2, '(none)': 2 },
+      byInbound: { socks: 3, http: 2, '(gone)': 1, '(none)': 2 },
     });
     const goneAgoMs = Date.now() - (done.lastGoneAtMs ?? 0);
     expect(goneAgoMs).toBeGreaterThan(900);
@@ -200,15 +202,69 @@ describe('an eviction', () => {
     const { id } = evictions.start({ service: 'web' });
     answer(0, id, { matched: 1, closed: 1 });
     answer(1, id, { matched: 1, closed: 1, isDone: false });
-    evictions.workerGone(2);
-    expect(evictions.get(id)?.state).toBe('running');
-    evictions.workerGone(1);
-    expect(evictions.get(id)).toMatchObject({ state: 'done', closed: 2 });
-    evictions.workerGone(1);
+    evictions.workerGone(0, false);
+    expect(evictions.get(id)).toMatchObject({ state: 'running', note: undefined });
+    evictions.workerGone(2, false);
+    expect(evictions.get(id)).toMatchObject({ state: 'running', note: 'workers_died' });
+    evictions.workerGone(1, false);
+    expect(evictions.get(id)).toMatchObject({ state: 'done', note: 'workers_died', closed: 2 });
+    evictions.workerGone(1, false);
     // Its successor has the same number, and nothing to do with it.
     answer(1, id, { matched: 9, closed: 9 });
     expect(evictions.get(id)).toMatchObject({ state: 'done', closed: 2 });
     expect(over.length).toBe(1);
+  });
+
+  it('is cancelled by the stop of a worker that had not been through', () => {
+    const { evictions, answer, over, populate } = setUp();
+    populate(1, 4);
+    const { id } = evictions.start({ service: 'web', ratePerSecond: 1 });
+    answer(0, id, { matched: 1, closed: 1 });
+    answer(1, id, { matched: 2, closed: 2, isDone: false });
+    evictions.workerGone(0, true);
+    evictions.workerGone(1, true);
+    expect(over).toMatchObject([{ state: 'cancelled', note: undefined, total: 5, closed: 3 }]);
+  });
+
+  it('says how many it may come to, before anything has been met', () => {
+    const { evictions, answer, populate, tables } = setUp();
+    populate(3, 1);
+    tables.workers.addConnections(2, 30);
+    expect(evictions.start({ service: 'web', inbound: 'socks' }).total).toBe(0);
+    expect(evictions.start({ all: true }).total).toBe(30);
+    expect(evictions.start({ connection: { worker: 0, slot: 0, generation: 1 } }).total).toBe(1);
+    const { id, total } = evictions.start({ service: 'web', ratePerSecond: 1 });
+    expect(total).toBe(4);
+    answer(0, id, { matched: 1, closed: 1, isDone: false });
+    expect(evictions.get(id)).toMatchObject({ total: 4, matched: 1 });
+    // One came into the list while the workers were told.
+    answer(0, id, { matched: 4, closed: 4 });
+    answer(1, id, { matched: 1, closed: 1 });
+    expect(evictions.get(id)).toMatchObject({ state: 'done', total: 5, matched: 5 });
+  });
+
+  it('is remembered over a restart, as far as the store has it', () => {
+    const { evictions, over, populate } = setUp();
+    populate(0);
+    const request = { service: 'web', ratePerSecond: 2 };
+    evictions.start(request);
+    const row = rowOf(over[0] as Eviction);
+    const rows = Array.from({ length: 1_000 }, (_, at) => ({ ...row, id: at + 1 }));
+    rows[999] = { ...row, id: 1_000, request: '[', note: 'workers_died' };
+    const later = setUp(1_001, rows.map(evictionOf)).evictions;
+    expect(later.list().map(({ id }) => id)).toEqual(rows.map(({ id }) => id).reverse());
+    expect(later.get(7)).toEqual({ ...over[0], id: 7, byService: {}, byInbound: {} });
+    expect(later.get(1_000)).toMatchObject({ request: {}, note: 'workers_died' });
+    expect(later.cancel(7)).toEqual(later.get(7));
+    // No more than before are remembered.
+    expect(later.start({ service: 'web' }).id).toBe(1_001);
+    expect([later.list().length, later.get(1)]).toEqual([1_000, undefined]);
+    expect(
+      later
+        .list()
+        .slice(0, 2)
+        .map(({ id }) => id),
+    ).toEqual([1_001, 1_000]);
   });
 
   it('is not moved by answers that are not its own', () => {
@@ -332,7 +388,7 @@ describe('a reconciliation', () => {
       if (worker === 2) continue;
       answer(worker, job.id, { matched: 2, closed: 2, workerUs: 10, lastMs: beganMs + 1_000 });
     }
-    evictions.workerGone(2);
+    evictions.workerGone(2, false);
     const reconciled = await reconciling;
     expect(reconciled).toMatchObject({ ended: 8, workerUs: 40 });
     expect(reconciled.lastGoneUs).toBeGreaterThan(500_000);

@@ -4,10 +4,10 @@
 // ended that what is in force now would not let in.
 //
 //   start ─► running ──all workers done──► done
-//               ├── cancel ──────────────► cancelled
-//               └── a worker died ────────► counted as done: its connections have ended with it
+//               ├── cancel, or stopped ──► cancelled
+//               └── a worker died ────────► counted as done, and noted: its connections have ended with it
 //
-// Control thread only. The last EVICTIONS_KEPT are remembered.
+// Control thread only. The last EVICTIONS_KEPT are remembered, those of before a restart from the store.
 
 import { EVICT_RECONCILE } from '../layout/messages.ts';
 import type { ControlMessage, EvictionJob, WorkerMessage } from '../layout/messages.ts';
@@ -16,7 +16,7 @@ import { WORKER_STARTING } from '../layout/worker.ts';
 import type { Reconcile, Reconciled } from './contradiction.ts';
 import type { Directory } from './directory.ts';
 import { SluiceError } from './errors.ts';
-import { ANY, concerns, planEviction } from './eviction-plan.ts';
+import { ANY, concerns, connectionsToWalk, planEviction } from './eviction-plan.ts';
 import type { PlannedEviction } from './eviction-plan.ts';
 import { addNamed, newRunning, snapshotOf, sum } from './eviction-record.ts';
 import type { Eviction, EvictionRequest, Running } from './eviction-record.ts';
@@ -46,8 +46,8 @@ export interface Evictions {
   readonly reconcile: Reconcile;
   /** A worker's answer. */
   receive(worker: number, message: Evicted): void;
-  /** Its thread has ended, and its connections with it. */
-  workerGone(worker: number): void;
+  /** Its thread has ended, and its connections with it. @param isStopped it was told to */
+  workerGone(worker: number, isStopped: boolean): void;
   statistics(): EvictionStatistics;
 }
 
@@ -71,6 +71,8 @@ export interface EvictionsInit {
   readonly nowMs: () => number;
   /** An eviction is over, or was only counted. */
   readonly over: (eviction: Eviction) => void;
+  /** Of before the start, in the order of their numbers. */
+  readonly past: readonly Eviction[];
   /** The store knows those below. */
   readonly firstId: number;
 }
@@ -79,6 +81,7 @@ export function createEvictions(init: EvictionsInit): Evictions {
   const { tables, directory } = init;
   const entries = createSourceEntries(tables);
   const kept = new Map<number, Running>();
+  const past = new Map(init.past.map((one): [number, Eviction] => [one.id, one]));
   const running = new Map<number, Running>();
   let nextId = init.firstId;
   /** Of their own, below 0: receipts and the store name evictions only. */
@@ -94,7 +97,7 @@ export function createEvictions(init: EvictionsInit): Evictions {
     planned: PlannedEviction,
     workers: readonly number[],
   ): Running {
-    const one = newRunning(id, request);
+    const one = newRunning(id, request, connectionsToWalk(tables, planned));
     running.set(id, one);
     const job: EvictionJob = {
       ...planned,
@@ -127,6 +130,10 @@ export function createEvictions(init: EvictionsInit): Evictions {
   function remember(one: Running): void {
     started++;
     kept.set(one.id, one);
+    for (const id of past.keys()) {
+      if (past.size + kept.size <= EVICTIONS_KEPT) break;
+      past.delete(id);
+    }
     for (const [id, old] of kept) {
       if (kept.size <= EVICTIONS_KEPT) break;
       if (old.state !== 'running') kept.delete(id);
@@ -197,7 +204,7 @@ export function createEvictions(init: EvictionsInit): Evictions {
     },
     get(id) {
       const one = kept.get(id);
-      return one === undefined ? undefined : snapshot(one);
+      return one === undefined ? past.get(id) : snapshot(one);
     },
     async wait(id, ms) {
       const one = kept.get(id);
@@ -207,14 +214,14 @@ export function createEvictions(init: EvictionsInit): Evictions {
     },
     cancel(id) {
       const one = kept.get(id);
-      if (one === undefined) return undefined;
+      if (one === undefined) return past.get(id);
       if (one.state === 'running') {
         one.state = 'cancelled';
         for (const worker of one.shares.keys()) init.tell(worker, { kind: 'cancel_eviction', id });
       }
       return snapshot(one);
     },
-    list: () => [...kept.values()].reverse().map(snapshot),
+    list: () => [...[...kept.values()].reverse().map(snapshot), ...[...past.values()].reverse()],
 
     async reconcile(contradictions) {
       const lists = new Map<number, Set<number>>();
@@ -262,11 +269,13 @@ export function createEvictions(init: EvictionsInit): Evictions {
       settle(one);
     },
 
-    workerGone(worker) {
+    workerGone(worker, isStopped) {
       for (const one of running.values()) {
         const share = one.shares.get(worker);
-        if (share === undefined) continue;
+        if (share === undefined || share.isDone) continue;
         share.isDone = true;
+        if (!isStopped) one.note = 'workers_died';
+        else if (one.state === 'running') one.state = 'cancelled';
         settle(one);
       }
     },

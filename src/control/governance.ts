@@ -1,13 +1,13 @@
 // What goes on beside the connections, put together: evictions and reconciliations, the hot set and what it adds up to,
 // source entries that nobody holds. Two timers look at rings that are empty while nothing happens. Control thread.
 
-import type { EvictionRow, UsageDelta, UsageTotal } from '../layout/keeper-messages.ts';
+import type { EvictionRow, Loaded, UsageDelta } from '../layout/keeper-messages.ts';
 import type { ControlMessage } from '../layout/messages.ts';
 import type { Tables } from '../layout/tables.ts';
 import { usageOfCredential } from '../layout/usage.ts';
 import type { Directory } from './directory.ts';
 import { createEvictions } from './evictions.ts';
-import type { Eviction } from './eviction-record.ts';
+import { evictionOf, rowOf } from './eviction-record.ts';
 import type { Evictions } from './evictions.ts';
 import { createHotSet } from './hot-set.ts';
 import type { HotSet, RowOwner } from './hot-set.ts';
@@ -20,12 +20,13 @@ import type { UsageBook } from './usage-book.ts';
 /** With the store's batches this keeps what a crash loses under a second. */
 const PASS_EVERY_MS = 250;
 const SWEEP_EVERY_MS = 100;
+const FORGET_EVERY_MS = 24 * 3_600_000;
 
 export interface GovernanceInit {
   readonly tables: Tables;
   readonly directory: Directory;
   readonly quiescence: Quiescence;
-  readonly log: Log;
+  readonly log: Log & { debug(facts: object, message: string): void };
   /** @returns whether the worker lives and was told */
   readonly tell: (worker: number, message: ControlMessage) => boolean;
   /** Monotonic milliseconds. */
@@ -33,9 +34,10 @@ export interface GovernanceInit {
   /** Into the store. */
   readonly keepUsage: (deltas: readonly UsageDelta[]) => void;
   readonly keepEviction: (row: EvictionRow) => void;
+  /** Out of it again. */
+  readonly forgetUsage: (services: readonly string[]) => void;
   /** What the store knew at start. */
-  readonly usage: readonly UsageTotal[];
-  readonly lastEvictionId: number;
+  readonly loaded: Pick<Loaded, 'usage' | 'evictions' | 'lastEvictionId'>;
 }
 
 export interface Governance {
@@ -44,6 +46,8 @@ export interface Governance {
   readonly book: UsageBook;
   /** Of a connection whose worker has died. */
   releaseSource(entry: number): void;
+  /** Drops what services have used that went long ago, as it is done each day. */
+  forgetGone(): Promise<void>;
   /** Folds what there is; the timers stop. */
   close(): Promise<void>;
 }
@@ -51,7 +55,7 @@ export interface Governance {
 export function createGovernance(init: GovernanceInit): Governance {
   const { tables, directory, log } = init;
   const book = createUsageBook();
-  book.load(init.usage);
+  book.load(init.loaded.usage);
   const hotSet = createHotSet({
     tables,
     ownerOf: (row) => ownerOf(init, row),
@@ -70,21 +74,38 @@ export function createGovernance(init: GovernanceInit): Governance {
     over(eviction) {
       if (eviction.request.dryRun === true) return;
       init.keepEviction(rowOf(eviction));
-      const { id, matched, closed, durationUs, state, request } = eviction;
-      const facts = { event: 'evicted', id, request, state, matched, closed, duration_us: durationUs };
-      log.info(facts, `eviction ${id} ended ${closed} connections`);
+      const { id, matched, closed, durationUs, state, note, request } = eviction;
+      const facts = { event: 'evicted', id, request, state, note, matched, closed, duration_us: durationUs };
+      // One connection is what happens to connections: of those nothing is logged.
+      const level = request.connection === undefined ? 'info' : 'debug';
+      log[level](facts, `eviction ${id} ended ${closed} connections`);
     },
-    firstId: init.lastEvictionId + 1,
+    past: init.loaded.evictions.map(evictionOf),
+    firstId: init.loaded.lastEvictionId + 1,
   });
   const passes = setInterval(() => void hotSet.pass(), PASS_EVERY_MS);
   const sweeps = setInterval(() => sweeper.sweep(), SWEEP_EVERY_MS);
+  const forgets = setInterval(() => void forgetGone(), FORGET_EVERY_MS);
+
+  async function forgetGone(): Promise<void> {
+    const exists = (name: string) => directory.services.find(name) !== undefined;
+    const services = await book.forgetGone(exists, Date.now());
+    if (services.length === 0) return;
+    init.forgetUsage(services);
+    log.info(
+      { event: 'usage_forgotten', services: services.length },
+      'forgot the usage of services long gone',
+    );
+  }
 
   return {
     evictions,
     hotSet,
     book,
     releaseSource: (entry) => sweeper.release(entry),
+    forgetGone,
     async close() {
+      clearInterval(forgets);
       clearInterval(passes);
       clearInterval(sweeps);
       await hotSet.pass();
@@ -104,18 +125,4 @@ function ownerOf({ tables, directory }: GovernanceInit, row: number): RowOwner |
   const serviceRow = credential < 0 ? row : credentials.service(credential);
   const service = directory.services.nameOf(serviceRow, services.generation(serviceRow));
   return service === undefined ? undefined : { service, serviceRow, username };
-}
-
-function rowOf(eviction: Eviction): EvictionRow {
-  const { id, startedAtMs, request, matched, closed, durationUs, workerUs, state } = eviction;
-  return {
-    id,
-    atMs: startedAtMs,
-    request: JSON.stringify(request),
-    matched,
-    closed,
-    durationUs,
-    workerUs,
-    state,
-  };
 }

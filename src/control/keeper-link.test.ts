@@ -47,7 +47,7 @@ async function setUp() {
     },
   });
   const started = link.start();
-  const loaded = { services: [], usage: [], lastEvictionId: 0 };
+  const loaded = { services: [], usage: [], evictions: [], revisionHighest: 0, lastEvictionId: 0 };
   (port as MessagePort | undefined)?.postMessage({ kind: 'loaded', loaded } satisfies KeeperReport);
   await started;
   const received = (): KeeperMessage[] => {
@@ -62,7 +62,19 @@ async function setUp() {
 }
 
 function row(id: number): EvictionRow {
-  return { id, atMs: 1, request: '{}', matched: 1, closed: 1, durationUs: 1, workerUs: 1, state: 'done' };
+  return {
+    id,
+    atMs: 1,
+    request: '{}',
+    matched: 1,
+    closed: 1,
+    durationUs: 1,
+    workerUs: 1,
+    state: 'done',
+    total: 1,
+    note: null,
+    lastGoneAtMs: null,
+  };
 }
 
 const idsOf = (messages: readonly KeeperMessage[]) =>

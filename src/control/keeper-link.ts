@@ -63,6 +63,10 @@ export interface KeeperLink {
   eviction(row: EvictionRow): void;
   /** As one change, in the store when it resolves; `remove` first. @throws SluiceError store_failed: nothing changed */
   changeServices(put: readonly StoredService[], remove: readonly string[]): Promise<void>;
+  /** Highest revision that a service was given. */
+  revision(highest: number): void;
+  /** What these services have used; they are gone. */
+  forgetUsage(services: readonly string[]): void;
   putServices(services: readonly StoredService[]): Promise<void>;
   deleteServices(names: readonly string[]): Promise<void>;
   /** Also opens the log's file anew. Workers write receipts from now on, or no more. */
@@ -254,6 +258,8 @@ export function createKeeper(init: KeeperInit): KeeperLink {
       gathering ??= setTimeout(sendEvictions, GATHER_EVICTIONS_MS);
     },
     changeServices: (put, remove) => ask((request) => ({ kind: 'change_services', request, put, remove })),
+    revision: (highest) => send({ kind: 'revision', highest }),
+    forgetUsage: (services) => send({ kind: 'forget_usage', services }),
     putServices(services) {
       return this.changeServices(services, []);
     },

@@ -130,6 +130,18 @@ describe('a service of the API', () => {
     expect(edge.services.find('alice')?.revision).toBe(3);
   });
 
+  it('gives no revision twice under one name, over restarts neither', async () => {
+    const first = await start();
+    await first.changes.put('alice', ALICE, {});
+    await first.changes.patch('alice', { enabled: false }, {});
+    await first.changes.remove('alice', {});
+    const filed = first.edge.services.find('filed')?.revision ?? 0;
+    first.edge.closeListeners();
+    const { changes, edge } = await start(file(), first.store);
+    expect(edge.services.find('filed')?.revision).toBeGreaterThan(filed);
+    expect((await changes.put('alice', ALICE, {})).entry?.revision).toBeGreaterThan(2);
+  });
+
   it('that is the same as before is no change', async () => {
     const { changes, store } = await start();
     await changes.put('alice', ALICE, {});

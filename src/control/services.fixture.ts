@@ -22,13 +22,17 @@ const KEYS = deriveNameKeys(KEY);
 /** What the store would hold. */
 export function createMemoryStore() {
   const kept = new Map<string, StoredService>();
-  const store: ServiceStore & { kept: typeof kept; isFailing: boolean } = {
+  const store: ServiceStore & { kept: typeof kept; isFailing: boolean; revisionHighest: number } = {
     kept,
+    revisionHighest: 0,
     isFailing: false,
     async changeServices(put, remove) {
       if (store.isFailing) throw new Error('the disk is full');
       for (const name of remove) kept.delete(name);
-      for (const service of put) kept.set(service.name, service);
+      for (const service of put) {
+        kept.set(service.name, service);
+        store.revisionHighest = Math.max(store.revisionHighest, service.revision);
+      }
     },
   };
   return store;
@@ -73,8 +77,10 @@ export async function startServices(configuration: Configuration, store = create
       return { ended: list.length, durationUs: 1, workerUs: 1, lastGoneUs: 0 };
     },
   });
-  edge.services.load(readStoredServices([...store.kept.values()], configuration));
+  const stored = readStoredServices([...store.kept.values()], configuration);
+  edge.services.load(stored, store.revisionHighest);
   await edge.apply(configuration);
+  store.revisionHighest = edge.services.revisionHighest;
   const logged: Readonly<Record<string, unknown>>[] = [];
   const note = (facts: object, message: string) => logged.push({ ...facts, message });
   const changes = createServiceChanges(edge, store, { info: note, warn: note, error: note });

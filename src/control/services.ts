@@ -5,7 +5,7 @@
 //   back when that one is deleted
 //   a reload changes what the file owns; what the API owns outlasts it, and keeps what it refers to
 //
-// Each has a revision that grows with every change, and never repeats under one name while the daemon lives. A plan is
+// Each has a revision that grows with every change, and never repeats under one name: the store has the highest. A plan is
 // made first and holds nothing; `commit` makes it what is in force. Control thread; one change at a time (edge.ts).
 
 import { isDeepStrictEqual } from 'node:util';
@@ -39,6 +39,8 @@ export interface ServicesPlan {
 
 export interface ServiceRegistry {
   readonly count: number;
+  /** Of all services that there ever were. */
+  readonly revisionHighest: number;
   find(name: string): ServiceEntry | undefined;
   /** @throws SluiceError service_unknown, with the nearest name */
   require(name: string): ServiceEntry;
@@ -46,7 +48,7 @@ export interface ServiceRegistry {
   /** Sorted. */
   names(): readonly string[];
   /** What the store held when the daemon started. Before the first configuration, and once. */
-  load(services: readonly ApiService[]): void;
+  load(services: readonly ApiService[], revisionHighest: number): void;
   /** @throws SluiceError owner_conflict, with all of them */
   planFile(configuration: Configuration, holders: Holders): ServicesPlan;
   /** `put` and `remove` are of the API or of nobody, `remove` exists; conflicts have been looked for. */
@@ -55,6 +57,8 @@ export interface ServiceRegistry {
 
 type Holders = Pick<Identities, 'holderOfUser' | 'holderOfServerName'>;
 
+/** Nobody mends more in one go. */
+const MISTAKES_MAX = 1_000;
 /** Among more names nobody looks for the nearest: it would hold up the control thread. */
 const COMPARED_MAX = 20_000;
 /** Beyond so many new or lost names the sorted list is made anew. */
@@ -66,8 +70,9 @@ export function createServiceRegistry(): ServiceRegistry {
   let overlaid = new Map<string, Service>();
   /** Loaded, and no row has been made for it. */
   let loaded: readonly ApiService[] = [];
-  /** No revision of a service that has gone is above. */
+  /** No revision of a service that has gone, or was there before a restart, is above. */
   let revisionGone = 0;
+  let revisionHighest = 0;
   let sorted: string[] | undefined = [];
 
   function nextRevision(name: string): number {
@@ -77,6 +82,7 @@ export function createServiceRegistry(): ServiceRegistry {
   function set(name: string, entry: ServiceEntry): void {
     if (!entries.has(name)) sorted?.splice(placeOf(sorted, name), 0, name);
     entries.set(name, entry);
+    revisionHighest = Math.max(revisionHighest, entry.revision);
   }
 
   function remove(name: string): void {
@@ -94,6 +100,9 @@ export function createServiceRegistry(): ServiceRegistry {
   return {
     get count() {
       return entries.size;
+    },
+    get revisionHighest() {
+      return revisionHighest;
     },
     find: (name) => entries.get(name),
     require(name) {
@@ -115,7 +124,9 @@ export function createServiceRegistry(): ServiceRegistry {
       return sorted;
     },
 
-    load(services) {
+    load(services, highest) {
+      revisionGone = highest;
+      revisionHighest = highest;
       forgetOrder(services.length);
       for (const service of services) set(service.definition.name, service);
       loaded = services;
@@ -152,7 +163,7 @@ export function createServiceRegistry(): ServiceRegistry {
       if (mistakes.length > 0) {
         const count = mistakes.length === 1 ? '' : ` (and ${mistakes.length - 1} more)`;
         const message = `${mistakes[0]?.path}: ${mistakes[0]?.message}${count}`;
-        throw new SluiceError('owner_conflict', message, { mistakes });
+        throw new SluiceError('owner_conflict', message, { mistakes: mistakes.slice(0, MISTAKES_MAX) });
       }
       return {
         change,

@@ -50,8 +50,8 @@ export interface SupervisorInit {
   readonly planFor: (worker: number) => Plan;
   /** What a worker asks; `reply` is safe to call when the worker has died meanwhile. */
   readonly serve: (message: WorkerMessage, reply: (answer: ControlMessage) => void, worker: number) => void;
-  /** A worker's thread has ended, and what it left has been settled. */
-  readonly gone?: (worker: number) => void;
+  /** A worker's thread has ended, and what it left has been settled. `isStopped`: it was told to end. */
+  readonly gone?: (worker: number, isStopped: boolean) => void;
   /** Puts back what connections of a dead worker held of the shared source entries. */
   readonly releaseSource?: (entry: number) => void;
   readonly testFaults: boolean;
@@ -188,7 +188,7 @@ export function createSupervisor(init: SupervisorInit): Supervisor {
     member.port = undefined;
     port?.close();
     const remains = settleDeadWorker(sys, tables, worker, init.releaseSource);
-    contained(worker, 'its end', () => init.gone?.(worker));
+    contained(worker, 'its end', () => init.gone?.(worker, stopping !== undefined));
     if (stopping !== undefined) {
       member.phase = 'gone';
       return;

@@ -12,6 +12,46 @@ const delta = (changes: object) => ({
   ...changes,
 });
 
+describe('what services have used that are gone', () => {
+  const DAY_MS = 86_400_000;
+
+  it('is kept for thirty days, and as long as there is a service of that name', async () => {
+    const book = createUsageBook();
+    const nowMs = 100 * DAY_MS;
+    book.add([
+      delta({ service: 'old', atMs: nowMs - 31 * DAY_MS }),
+      delta({ service: 'recent', atMs: nowMs - 29 * DAY_MS }),
+      delta({ service: 'here', atMs: nowMs - 99 * DAY_MS }),
+      delta({ service: 'again', username: 'u', atMs: nowMs - 1 }),
+      delta({ service: 'again', atMs: nowMs - 99 * DAY_MS }),
+    ]);
+    expect(await book.forgetGone((name) => name === 'here', nowMs)).toEqual(['old']);
+    expect(['old', 'recent', 'here', 'again'].map((name) => book.of(name)?.connections)).toEqual([
+      undefined,
+      3,
+      3,
+      6,
+    ]);
+    // What all have used together is what there was.
+    expect(book.total.connections).toBe(15);
+    expect(await book.forgetGone((name) => name === 'here', nowMs + DAY_MS / 2)).toEqual([]);
+    expect(await book.forgetGone((name) => name === 'here', nowMs + 2 * DAY_MS)).toEqual(['recent']);
+  });
+
+  it('is bounded: what was used last stays', async () => {
+    const book = createUsageBook();
+    const gone = Array.from({ length: 100_003 }, (_, at) =>
+      delta({ service: `s${at}`, atMs: 1_000 - (at % 7) }),
+    );
+    book.add(gone.map((one, at) => (at === 5_000 ? { ...one, atMs: 1 } : one)));
+    book.add([delta({ service: 'here', atMs: 0 })]);
+    const forgotten = await book.forgetGone((name) => name === 'here', 2_000);
+    expect(forgotten.length).toBe(3);
+    expect(forgotten).toContain('s5000');
+    expect([book.of('s5000'), book.of('s7')?.connections]).toEqual([undefined, 3]);
+  });
+});
+
 describe('the usage book', () => {
   it('goes on where the store stopped, by service and by user', () => {
     const book = createUsageBook();

@@ -1,7 +1,15 @@
 // What every service and each of its users has used, by name: what the store knew at start, and all that the hot set has
-// folded since. It has a page for those that used anything at all. Control thread.
+// folded since. It has a page for those that used anything at all. Those of services that have gone stay for a while: who
+// deletes a service may want to know what it used, or make it anew. Control thread.
 
 import type { UsageDelta, UsageTotal } from '../layout/keeper-messages.ts';
+
+/** After its last use; as long as the service is there its page stays. */
+const GONE_KEPT_MS = 30 * 24 * 3_600_000;
+/** Of services that have gone; beyond these, those that were used last stay. */
+const GONE_MAX = 100_000;
+/** Pages of one slice; others of this thread have their turn between two. */
+const PAGES_PER_SLICE = 8_192;
 
 /** Sums of a service, or of one of its users. */
 export interface Usage {
@@ -40,6 +48,12 @@ export interface UsageBook {
   add(deltas: readonly UsageDelta[]): void;
   /** A service's connections, as they were when it last changed. */
   setPresence(service: string, connections: number): void;
+  /**
+   * Drops the pages of services that have been gone for long, or of which there are too many.
+   * @param exists whether there is a service of that name
+   * @returns their names
+   */
+  forgetGone(exists: (service: string) => boolean, nowMs: number): Promise<string[]>;
   /** undefined: it has never used anything. */
   of(service: string): ServiceUsage | undefined;
   /** Of all services together, those that have gone included. */
@@ -81,6 +95,23 @@ export function createUsageBook(): UsageBook {
       const isOnline = connections > 0;
       if (isOnline !== page.isOnline) online += isOnline ? 1 : -1;
       page.isOnline = isOnline;
+    },
+    async forgetGone(exists, nowMs) {
+      const gone: [service: string, page: Page][] = [];
+      let looked = 0;
+      for (const [service, page] of pages) {
+        if (++looked % PAGES_PER_SLICE === 0) await new Promise(setImmediate);
+        if (!exists(service)) gone.push([service, page]);
+      }
+      gone.sort(([, a], [, b]) => b.lastAtMs - a.lastAtMs);
+      const isKept = ([service, page]: (typeof gone)[number], place: number) =>
+        exists(service) || (place < GONE_MAX && page.lastAtMs > nowMs - GONE_KEPT_MS);
+      const forgotten = gone.filter((one, place) => !isKept(one, place)).map(([service]) => service);
+      for (const service of forgotten) {
+        if (pages.get(service)?.isOnline === true) online--;
+        pages.delete(service);
+      }
+      return forgotten;
     },
     of: (service) => pages.get(service),
     total,

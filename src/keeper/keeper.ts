@@ -57,6 +57,12 @@ export function runKeeper({ tables, storePath, accessLog, port }: KeeperStart): 
       case 'change_services':
         writer.changeServices(message.request, message.put, message.remove);
         break;
+      case 'revision':
+        writer.revision(message.highest);
+        break;
+      case 'forget_usage':
+        writer.forgetUsage(message.services);
+        break;
       case 'flush':
         writer.flush(message.request);
         break;

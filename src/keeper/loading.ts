@@ -1,8 +1,11 @@
 // Reads the store as a whole, once at start: the control thread restores its services and goes on counting from there.
 // Every page of the tables is read, so that a damaged file shows itself now. Keeper thread.
 
-import type { Loaded, StoredService, UsageTotal } from '../layout/keeper-messages.ts';
+import type { EvictionRow, Loaded, StoredService, UsageTotal } from '../layout/keeper-messages.ts';
 import type { SqliteDatabase } from './sqlite.ts';
+
+/** Evictions that are read: as many as the control thread remembers. */
+const EVICTIONS_LOADED = 1_000;
 
 type Row = Readonly<Record<string, unknown>>;
 
@@ -15,8 +18,42 @@ export function loadStore(database: SqliteDatabase): Loaded {
       definition: text(row, 'definition'),
     });
   }
-  const last = [...rows(database, 'SELECT coalesce(max(id), 0) AS id FROM evictions')][0] ?? { id: 0 };
-  return { services, usage: loadUsage(database), lastEvictionId: number(last, 'id') };
+  const evictions = loadEvictions(database);
+  const revision = [...rows(database, "SELECT value FROM meta WHERE key = 'revision_highest'")][0];
+  return {
+    services,
+    usage: loadUsage(database),
+    evictions,
+    // Revisions of services outlive a store of before, which did not have the highest.
+    revisionHighest: services.reduce((highest, one) => Math.max(highest, one.revision), numberOr0(revision)),
+    lastEvictionId: evictions.at(-1)?.id ?? 0,
+  };
+}
+
+function numberOr0(row: Row | undefined): number {
+  return row === undefined ? 0 : number(row, 'value');
+}
+
+function loadEvictions(database: SqliteDatabase): EvictionRow[] {
+  const evictions: EvictionRow[] = [];
+  for (const row of rows(database, 'SELECT * FROM evictions ORDER BY id')) {
+    // All are read, as the head of this file says, and few kept.
+    if (evictions.length === 2 * EVICTIONS_LOADED) evictions.splice(0, EVICTIONS_LOADED);
+    evictions.push({
+      id: number(row, 'id'),
+      atMs: number(row, 'at_ms'),
+      request: text(row, 'request'),
+      matched: number(row, 'matched'),
+      closed: number(row, 'closed'),
+      durationUs: number(row, 'duration_us'),
+      workerUs: number(row, 'worker_us'),
+      state: text(row, 'state'),
+      total: number(row, 'total'),
+      note: row['note'] as string | null,
+      lastGoneAtMs: row['last_gone_at_ms'] as number | null,
+    });
+  }
+  return evictions.slice(-EVICTIONS_LOADED);
 }
 
 function loadUsage(database: SqliteDatabase): UsageTotal[] {

@@ -39,6 +39,9 @@ function eviction(id: number, rest: Partial<EvictionRow> = {}): EvictionRow {
     durationUs: 7,
     workerUs: 3,
     state: 'running',
+    total: 4,
+    note: null,
+    lastGoneAtMs: null,
   };
   return { ...row, ...rest };
 }
@@ -178,12 +181,70 @@ describe('the store', () => {
     });
     const later = Array.from({ length: 1_000 }, (_, i) => eviction(200_000 + i));
     store.commit({ usage: [], evictions: later });
-    expect(store.load().lastEvictionId).toBe(200_999);
+    const { lastEvictionId, evictions } = store.load();
+    expect(lastEvictionId).toBe(200_999);
+    expect(evictions).toEqual(later);
     store.close();
     const database = openSqlite(path);
     const { ids } = database.prepare('SELECT count(*) AS ids FROM evictions').get() as { ids: number };
     database.close();
     expect(ids).toBe(1_000);
+  });
+
+  it('hands back evictions as they were, the newest of many, in the order of their numbers', () => {
+    const store = open(newPath());
+    const rows = Array.from({ length: 3_456 }, (_, i) => eviction(i + 1));
+    rows[3_455] = eviction(3_456, { note: 'workers_died', lastGoneAtMs: 9, total: 12, state: 'done' });
+    store.commit({ usage: [], evictions: rows.toReversed() });
+    expect(store.load().evictions).toEqual(rows.slice(-1_000));
+  });
+
+  it('knows the highest revision that there was, also of services that have gone', () => {
+    const path = newPath();
+    const store = open(path);
+    expect(store.load().revisionHighest).toBe(0);
+    store.changeServices([{ name: 'a', revision: 7, definition: '{}' }], []);
+    store.changeServices([{ name: 'b', revision: 3, definition: '{}' }], ['a']);
+    // That one may have been given to what comes back in its place.
+    expect(store.load().revisionHighest).toBe(8);
+    store.keepRevision(10);
+    store.keepRevision(9);
+    store.close();
+    expect(open(path).load().revisionHighest).toBe(10);
+  });
+
+  it('forgets what services have used, all their users, and of nobody else', () => {
+    const store = open(newPath());
+    const refused = [['evicted', 1]] as const;
+    const names = ['a', 'b', 'c'].flatMap((name) => ['', 'u'].map((user) => delta(name, user, { refused })));
+    store.commit({ usage: names, evictions: [] });
+    store.forgetUsage(['a', 'c', 'nobody']);
+    store.commit({ usage: [delta('a', 'u', { upBytes: 1 })], evictions: [] });
+    expect(store.load().usage).toMatchObject([
+      { service: 'a', username: 'u', upBytes: 1, refused: [] },
+      { service: 'b', username: '', refused },
+      { service: 'b', username: 'u', refused },
+    ]);
+  });
+
+  it('takes over a file of the version before', () => {
+    const path = newPath();
+    const store = open(path);
+    store.changeServices([{ name: 'a', revision: 7, definition: '{}' }], []);
+    store.commit({ usage: [delta('a', 'u')], evictions: [eviction(3)] });
+    store.close();
+    const database = openSqlite(path);
+    for (const column of ['total', 'note', 'last_gone_at_ms'])
+      database.exec(`ALTER TABLE evictions DROP COLUMN ${column}`);
+    database.exec('DROP TABLE meta; PRAGMA user_version = 1');
+    database.close();
+    const loaded = open(path).load();
+    expect(loaded).toMatchObject({
+      services: [{ name: 'a' }],
+      usage: [{ service: 'a' }],
+      revisionHighest: 7,
+    });
+    expect(loaded.evictions).toEqual([eviction(3, { total: 0 })]);
   });
 
   it('is readable to its owner only, also where the file was there before, and so is what SQLite puts beside it', () => {
@@ -224,9 +285,9 @@ describe('a file that is no store of ours', () => {
     const path = newPath();
     openStore(path).close();
     const database = openSqlite(path);
-    database.exec('PRAGMA user_version = 2');
+    database.exec('PRAGMA user_version = 3');
     database.close();
-    unusable(path, /version 2, and this build knows version 1/);
+    unusable(path, /version 3, and this build knows up to version 2/);
   });
 
   it('is refused where pages of it are damaged', () => {

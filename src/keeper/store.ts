@@ -12,7 +12,6 @@ import { loadStore } from './loading.ts';
 import { openSqlite } from './sqlite.ts';
 import type { SqliteDatabase } from './sqlite.ts';
 
-const STORE_VERSION = 1;
 /** "Sluc". */
 const APPLICATION_ID = 0x536c7563;
 const MODE = 0o600;
@@ -23,7 +22,9 @@ const WAL_BYTES_MAX = 64 * 1024 * 1024;
 const EVICTIONS_MAX = 100_000;
 const PRUNE_EVERY = 1_000;
 
-const SCHEMA = `
+/** Each brings a file one version further; a new one goes through all. */
+const STEPS = [
+  `
 CREATE TABLE usage (
   service TEXT NOT NULL, username TEXT NOT NULL, up_bytes INTEGER NOT NULL, down_bytes INTEGER NOT NULL,
   connections INTEGER NOT NULL, first_at INTEGER NOT NULL, last_at INTEGER NOT NULL,
@@ -41,8 +42,15 @@ CREATE TABLE evictions (
   closed INTEGER NOT NULL, duration_us INTEGER NOT NULL, worker_us INTEGER NOT NULL, state TEXT NOT NULL
 ) STRICT;
 PRAGMA application_id = ${APPLICATION_ID};
-PRAGMA user_version = ${STORE_VERSION};
-`;
+`,
+  `
+ALTER TABLE evictions ADD COLUMN total INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE evictions ADD COLUMN note TEXT;
+ALTER TABLE evictions ADD COLUMN last_gone_at_ms INTEGER;
+CREATE TABLE meta (key TEXT NOT NULL PRIMARY KEY, value INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+`,
+];
+const STORE_VERSION = STEPS.length;
 
 /** What is committed together. */
 export interface Batch {
@@ -56,6 +64,9 @@ export interface Store {
   commit(batch: Batch): void;
   /** All or nothing; `remove` first. */
   changeServices(put: readonly StoredService[], remove: readonly string[]): void;
+  /** It is not forgotten where services are. */
+  keepRevision(highest: number): void;
+  forgetUsage(services: readonly string[]): void;
   /** Safe to call twice. */
   close(): void;
 }
@@ -95,12 +106,12 @@ function reasonOf(cause: unknown): string {
 function prepareFile(database: SqliteDatabase, path: string): void {
   database.exec(`PRAGMA busy_timeout = ${LOCK_TIMEOUT_MS}; PRAGMA locking_mode = EXCLUSIVE`);
   const isEmpty = numberOf(database, 'SELECT count(*) AS value FROM sqlite_master') === 0;
+  const version = numberOf(database, 'SELECT user_version AS value FROM pragma_user_version');
   if (!isEmpty) {
     const application = numberOf(database, 'SELECT application_id AS value FROM pragma_application_id');
     if (application !== APPLICATION_ID) throw new Error('it is the database of another program');
-    const version = numberOf(database, 'SELECT user_version AS value FROM pragma_user_version');
-    if (version !== STORE_VERSION) {
-      throw new Error(`it has version ${version}, and this build knows version ${STORE_VERSION} only`);
+    if (version < 1 || version > STORE_VERSION) {
+      throw new Error(`it has version ${version}, and this build knows up to version ${STORE_VERSION}`);
     }
   }
   // Before there is a file beside it, which takes over its mode.
@@ -108,7 +119,9 @@ function prepareFile(database: SqliteDatabase, path: string): void {
   database.exec(
     `PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA journal_size_limit = ${WAL_BYTES_MAX}`,
   );
-  if (isEmpty) inTransaction(database, () => database.exec(SCHEMA));
+  const missing = STEPS.slice(isEmpty ? 0 : version);
+  if (missing.length === 0) return;
+  inTransaction(database, () => database.exec(`${missing.join('')}; PRAGMA user_version = ${STORE_VERSION}`));
 }
 
 function storeOver(database: SqliteDatabase, path: string): Store {
@@ -118,8 +131,15 @@ function storeOver(database: SqliteDatabase, path: string): Store {
   const addRefusal = database.prepare(`INSERT INTO refusals VALUES (?, ?, ?, ?)
     ON CONFLICT DO UPDATE SET count = count + excluded.count`);
   const putService = database.prepare('INSERT OR REPLACE INTO services VALUES (?, ?, ?, ?)');
+  const findRevision = database.prepare('SELECT revision FROM services WHERE name = ?');
   const removeService = database.prepare('DELETE FROM services WHERE name = ?');
-  const putEviction = database.prepare('INSERT OR REPLACE INTO evictions VALUES (?, ?, ?, ?, ?, ?, ?, ?)');
+  const putEviction = database.prepare(
+    'INSERT OR REPLACE INTO evictions VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)',
+  );
+  const putRevision = database.prepare(`INSERT INTO meta VALUES ('revision_highest', ?)
+    ON CONFLICT DO UPDATE SET value = max(value, excluded.value)`);
+  const forgetUsage = database.prepare('DELETE FROM usage WHERE service = ?');
+  const forgetRefusals = database.prepare('DELETE FROM refusals WHERE service = ?');
   const pruneEvictions = database.prepare(
     'DELETE FROM evictions WHERE id <= (SELECT max(id) FROM evictions) - ?',
   );
@@ -132,7 +152,20 @@ function storeOver(database: SqliteDatabase, path: string): Store {
     }
     for (const row of evictions) {
       const { id, atMs, request, matched, closed, durationUs, workerUs, state } = row;
-      putEviction.run(id, atMs, request, matched, closed, durationUs, workerUs, state);
+      const { total, note, lastGoneAtMs } = row;
+      putEviction.run(
+        id,
+        atMs,
+        request,
+        matched,
+        closed,
+        durationUs,
+        workerUs,
+        state,
+        total,
+        note,
+        lastGoneAtMs,
+      );
     }
     untilPrune -= evictions.length;
     if (untilPrune > 0 || evictions.length === 0) return;
@@ -153,8 +186,23 @@ function storeOver(database: SqliteDatabase, path: string): Store {
     changeServices(put, remove) {
       const atMs = Date.now();
       inTransaction(database, () => {
-        for (const name of remove) removeService.run(name);
+        for (const name of remove) {
+          const gone = findRevision.get(name) as { revision: number } | undefined;
+          // One more, because an implicit service of that name may come back under the next.
+          if (gone !== undefined) putRevision.run(gone.revision + 1);
+          removeService.run(name);
+        }
         for (const { name, revision, definition } of put) putService.run(name, revision, definition, atMs);
+        putRevision.run(put.reduce((highest, { revision }) => Math.max(highest, revision), 0));
+      });
+    },
+    keepRevision: (highest) => inTransaction(database, () => putRevision.run(highest)),
+    forgetUsage(services) {
+      inTransaction(database, () => {
+        for (const service of services) {
+          forgetUsage.run(service);
+          forgetRefusals.run(service);
+        }
       });
     },
     close() {

@@ -24,7 +24,8 @@ function delta(service: string, upBytes: number, rest: Partial<UsageDelta> = {})
 }
 
 function eviction(id: number): EvictionRow {
-  return { id, atMs: 5, request: '{}', matched: 1, closed: 1, durationUs: 7, workerUs: 3, state: 'done' };
+  const counts = { total: 1, matched: 1, closed: 1, durationUs: 7, workerUs: 3 };
+  return { id, atMs: 5, request: '{}', ...counts, state: 'done', note: null, lastGoneAtMs: 6 };
 }
 
 /** A store whose disk can be full. */

@@ -28,6 +28,8 @@ export interface Writer {
   usage(deltas: readonly UsageDelta[]): void;
   evictions(rows: readonly EvictionRow[]): void;
   changeServices(request: number, put: readonly StoredService[], remove: readonly string[]): void;
+  revision(highest: number): void;
+  forgetUsage(services: readonly string[]): void;
   flush(request: number): void;
   statistics(): WriterStatistics;
   /** Commits what it can, and closes the store. */
@@ -103,6 +105,13 @@ export function createWriter(store: Store, report: (report: KeeperReport) => voi
         request,
         attempt(() => store.changeServices(put, remove)),
       );
+    },
+    // What fails here comes again: with the next change, after the next start.
+    revision: (highest) => void attempt(() => store.keepRevision(highest)),
+    forgetUsage(services) {
+      // What still waits of theirs goes with it.
+      commitAll();
+      attempt(() => store.forgetUsage(services));
     },
     flush: (request) => answer(request, commitAll()),
     statistics: () => ({

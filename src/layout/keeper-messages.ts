@@ -33,7 +33,7 @@ export interface StoredService {
   readonly definition: string;
 }
 
-/** An eviction that was made. The last row of an id holds. */
+/** An eviction that is over. The last row of an id holds. */
 export interface EvictionRow {
   readonly id: number;
   /** Milliseconds since 1970. */
@@ -45,6 +45,10 @@ export interface EvictionRow {
   readonly durationUs: number;
   readonly workerUs: number;
   readonly state: string;
+  readonly total: number;
+  readonly note: string | null;
+  /** Milliseconds since 1970; null: none has gone. */
+  readonly lastGoneAtMs: number | null;
 }
 
 /** The access log as configured. */
@@ -79,6 +83,10 @@ export interface KeeperStatistics {
 export interface Loaded {
   readonly services: readonly StoredService[];
   readonly usage: readonly UsageTotal[];
+  /** The newest, in the order of their numbers. */
+  readonly evictions: readonly EvictionRow[];
+  /** Of all services that there ever were; 0: none. */
+  readonly revisionHighest: number;
   /** Highest number of an eviction; 0: none. */
   readonly lastEvictionId: number;
 }
@@ -93,6 +101,10 @@ export type KeeperMessage =
       readonly put: readonly StoredService[];
       readonly remove: readonly string[];
     }
+  /** Highest that any service was given. */
+  | { readonly kind: 'revision'; readonly highest: number }
+  /** Services that are gone, and so is what they have used. */
+  | { readonly kind: 'forget_usage'; readonly services: readonly string[] }
   /** Everything sent before is in the store. */
   | { readonly kind: 'flush'; readonly request: number }
   | { readonly kind: 'names'; readonly names: readonly ObjectName[] }

@@ -5,6 +5,7 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { request } from 'node:http';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import type { EvictionAnswer } from '../../src/api/evictions.ts';
 import type { ServiceAnswer } from '../../src/api/service-answer.ts';
 import { type Client, connectTo } from './harness/client.ts';
 import { counting } from './harness/counting.ts';
@@ -163,11 +164,16 @@ describe('services of the API', () => {
     await call(first, 'PATCH', '/v1/services/alice', { rate: { up: '5mbit' } });
     expect((await first.api('POST', '/v1/reload')).status).toBe(200);
     const { body: before } = await call(first, 'GET', '/v1/services/alice');
+    const { body: eviction } = await call(first, 'POST', '/v1/evictions', { service: 'alice' });
     await first.stop();
 
     const second = await startDaemon({ admin, store, inbounds: [socksInbound], services: [filed] });
     const { body: after } = await call(second, 'GET', '/v1/services/alice');
     expect({ ...(after as ServiceAnswer), usage: 0 }).toEqual({ ...(before as ServiceAnswer), usage: 0 });
+    const { id } = eviction as EvictionAnswer;
+    expect(await call(second, 'GET', `/v1/evictions/${id}`)).toMatchObject({ status: 200, body: eviction });
+    const next = await call(second, 'POST', '/v1/evictions', { service: 'alice' });
+    expect((next.body as EvictionAnswer).id).toBeGreaterThan(id);
     await startFlow(await login(second, 'alice', 'a')).then((flow) => flow.stop());
     expect(second.logged('services_changed')).toEqual([]);
     expect(second.logged('users_unasked')).toEqual([]);

@@ -126,15 +126,18 @@ describe('the keeper as a thread', () => {
   it('hands back what it was given, after it was closed and started again', async () => {
     const storePath = join(makeDirectory(), 'store.db');
     const first = createKeptTables(storePath);
-    expect(await first.link.start()).toEqual({ services: [], usage: [], lastEvictionId: 0 });
+    expect(await first.link.start()).toEqual({
+      ...{ services: [], usage: [], evictions: [], lastEvictionId: 0, revisionHighest: 0 },
+    });
     const service = { name: 's', revision: 3, definition: '{"name":"s"}' };
     await first.link.putServices([service, { ...service, name: 'gone' }]);
     await first.link.deleteServices(['gone']);
     first.link.usage([delta(5)]);
-    first.link.eviction({
-      ...{ id: 9, atMs: 1, request: '{}', matched: 1, closed: 1 },
-      ...{ durationUs: 1, workerUs: 1, state: 'done' },
-    });
+    const eviction = {
+      ...{ id: 9, atMs: 1, request: '{}', total: 1, matched: 1, closed: 1 },
+      ...{ durationUs: 1, workerUs: 1, state: 'done', note: null, lastGoneAtMs: 2 },
+    };
+    first.link.eviction(eviction);
     await first.link.flush();
     first.link.usage([delta(6)]);
     await first.link.close();
@@ -143,7 +146,7 @@ describe('the keeper as a thread', () => {
     const loaded = await second.link.start();
     expect(loaded.services).toEqual([service]);
     expect(loaded.usage).toMatchObject([{ service: 's', upBytes: 11, connections: 2 }]);
-    expect(loaded.lastEvictionId).toBe(9);
+    expect([loaded.evictions, loaded.lastEvictionId, loaded.revisionHighest]).toEqual([[eviction], 9, 4]);
     expect([...first.logged, ...second.logged]).toEqual([]);
   });
 
