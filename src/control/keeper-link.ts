@@ -24,6 +24,7 @@ import type {
 import { NameBook } from '../layout/name-book.ts';
 import type { ObjectName } from '../layout/name-book.ts';
 import type { Tables } from '../layout/tables.ts';
+import { RECEIPTS_WHOLE } from '../layout/worker.ts';
 import { SluiceError } from './errors.ts';
 import { addedStatistics, logKeeperReport, NO_STATISTICS } from './keeper-reports.ts';
 import type { Log } from './log.ts';
@@ -232,10 +233,8 @@ export function createKeeper(init: KeeperInit): KeeperLink {
   }
 
   function setReceipts(): void {
-    tables.machine.setReceiptsEvery(
-      0,
-      accessLog === null ? 1 : Math.max(1, Math.round(1 / accessLog.sample)),
-    );
+    const share = Math.round((accessLog?.sample ?? 1) * RECEIPTS_WHOLE);
+    tables.machine.setReceiptsShare(0, Math.max(1, share));
     tables.machine.setReceipts(0, accessLog === null ? 0 : 1);
   }
 

@@ -55,7 +55,7 @@ export interface EvictionRow {
 export interface AccessLog {
   /** Absolute; null: standard error. */
   readonly path: string | null;
-  /** (0, 1]: one of round(1 / sample) connections of a worker is written. */
+  /** (0, 1]: the part of a worker's connections that is written. */
   readonly sample: number;
   /** Names of reasons; empty: all. */
   readonly reasons: readonly string[];

@@ -5,6 +5,7 @@ import type { ReceiptTable } from './receipt.ts';
 import { DOWN, UP } from './slot.ts';
 import type { SlotTable } from './slot.ts';
 import type { Tables } from './tables.ts';
+import { RECEIPTS_WHOLE } from './worker.ts';
 import type { MachineTable, WorkerTable } from './worker.ts';
 import type { Ring } from '../memory/ring.ts';
 
@@ -15,8 +16,8 @@ export class ReceiptWriter {
   private readonly slots: SlotTable;
   private readonly table: ReceiptTable;
   private readonly ring: Ring;
-  /** Ends since the last one that was written down. */
-  private passed = 0;
+  /** What the ends since the last one that was written down add up to, of RECEIPTS_WHOLE. */
+  private due = 0;
 
   constructor(tables: Tables, worker: number) {
     const slots = tables.slots[worker];
@@ -36,9 +37,9 @@ export class ReceiptWriter {
   /** Writes the receipt of `slot`, all of whose words are still there, if receipts are wanted. */
   write(slot: number, nowMs: number, reason: number, eviction: number): void {
     if (this.machine.receipts(0) === 0) return;
-    this.passed++;
-    if (this.passed < this.machine.receiptsEvery(0)) return;
-    this.passed = 0;
+    this.due += this.machine.receiptsShare(0);
+    if (this.due < RECEIPTS_WHOLE) return;
+    this.due -= RECEIPTS_WHOLE;
     const record = this.ring.claim();
     if (record < 0) {
       this.workers.addReceiptsDropped(this.worker, 1);

@@ -61,6 +61,9 @@ export const pipeType = defineRecords('Pipe', {
 
 export type PipeTable = ReturnType<typeof pipeType.attach>;
 
+/** All ends are written down. A power of two: the rest that a worker carries on with is exact, and far within 31 bits. */
+export const RECEIPTS_WHOLE = 2 ** 20;
+
 /** What all workers share: one record. */
 export const machineType = defineRecords('Machine', {
   /** Descriptors that the workers hold or have reserved. */
@@ -73,8 +76,8 @@ export const machineType = defineRecords('Machine', {
   sourcesTouched: atomic,
   /** 1 while workers write receipts. */
   receipts: atomic,
-  /** Of so many ends one is written down; at least 1. */
-  receiptsEvery: atomic,
+  /** The part of all ends that is written down: 1 to RECEIPTS_WHOLE. */
+  receiptsShare: atomic,
 });
 
 export type MachineTable = ReturnType<typeof machineType.attach>;

@@ -21,6 +21,7 @@ import { EVERY_CONNECTION, EVICT_COUNT } from '../layout/messages.ts';
 import type { EvictionJob } from '../layout/messages.ts';
 import { compileNetworks } from '../layout/network-set.ts';
 import { EVICTED } from '../layout/reasons.ts';
+import { RECEIPTS_WHOLE } from '../layout/worker.ts';
 import { createRandom } from '../sys/simulated/random.ts';
 
 /** 127.0.0.2 */
@@ -288,7 +289,7 @@ describe('an eviction ends exactly those that are meant', () => {
     const small = startSmallEdge();
     const { edge } = small;
     edge.tables.machine.setReceipts(0, 1);
-    edge.tables.machine.setReceiptsEvery(0, 1);
+    edge.tables.machine.setReceiptsShare(0, RECEIPTS_WHOLE);
     relayMany(small, 3);
     edge.evict({ action: EVICT_COUNT });
     const { id } = evict(small, { slot: 1, generation: 1 });

@@ -6,6 +6,7 @@ import { LIST_INBOUND, LIST_OUTBOUND, LIST_SERVICE, LIST_SOURCE, LIST_USER } fro
 import { EVERY_CONNECTION, EVICT_COUNT } from '../../src/layout/messages.ts';
 import type { EvictionJob, WorkerMessage } from '../../src/layout/messages.ts';
 import { EVICTED } from '../../src/layout/reasons.ts';
+import { RECEIPTS_WHOLE } from '../../src/layout/worker.ts';
 import type { Random } from '../../src/sys/simulated/random.ts';
 import { pick } from './connections.ts';
 import type { Connection } from './connections.ts';
@@ -41,7 +42,7 @@ export function evictAtRandom(
   const started = new Map<number, Started>();
   const mistakes: string[] = [];
   edge.tables.machine.setReceipts(0, 1);
-  edge.tables.machine.setReceiptsEvery(0, 1);
+  edge.tables.machine.setReceiptsShare(0, RECEIPTS_WHOLE);
   for (let count = random.below(EVICTIONS_MAX + 1); count > 0; count--) {
     edge.network.at(random.next() * WITHIN_MS, () => {
       const job = randomJob(edge, random, inbounds);

@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { FINISHED } from '../../src/layout/reasons.ts';
+import { RECEIPTS_WHOLE } from '../../src/layout/worker.ts';
 import { connectTo } from './harness/client.ts';
 import { type Daemon, makeDirectory, startDaemon, type Written } from './harness/daemon.ts';
 import { createKeptTables } from './harness/keeper.ts';
@@ -177,7 +178,7 @@ describe('the keeper as a thread of its own', () => {
     const accessLog = { path, sample: 1, reasons: [], services: [] };
     const { link, tables, logged } = createKeptTables(join(makeDirectory(), 'store.db'), accessLog, 2);
     await link.start();
-    expect([tables.machine.receipts(0), tables.machine.receiptsEvery(0)]).toEqual([1, 1]);
+    expect([tables.machine.receipts(0), tables.machine.receiptsShare(0)]).toEqual([1, RECEIPTS_WHOLE]);
     link.names([{ kind: 'service', index: 1, generation: 1, name: 'alice' }]);
     for (let written = 0; written < COUNT; ) {
       const worker = written % 2;
@@ -215,7 +216,7 @@ describe('the keeper as a thread of its own', () => {
     const accessLog = { path, sample: 0.1, reasons: [], services: [] };
     const { link, tables, threads, logged } = createKeptTables(join(makeDirectory(), 'store.db'), accessLog);
     await link.start();
-    expect(tables.machine.receiptsEvery(0)).toBe(10);
+    expect(tables.machine.receiptsShare(0)).toBe(Math.round(RECEIPTS_WHOLE / 10));
     link.names([{ kind: 'service', index: 1, generation: 1, name: 'told before' }]);
     await link.flush();
     await threads.at(-1)?.terminate();

@@ -11,6 +11,7 @@ import { STOPPED } from '../../../src/layout/reasons.ts';
 import { SERVICE_ENABLED, TARGET_IP } from '../../../src/layout/service.ts';
 import { SLOT_RELAYING } from '../../../src/layout/slot.ts';
 import { attachTables, createTables, type Tables } from '../../../src/layout/tables.ts';
+import { RECEIPTS_WHOLE } from '../../../src/layout/worker.ts';
 import type { DataWorker } from '../../../src/path/data-worker.ts';
 import { enroll, expel } from '../../../src/path/enroll.ts';
 import { openSlot } from '../../../src/path/listen.ts';
@@ -68,7 +69,7 @@ export class Registry {
     };
     this.tables = attachTables(createTables(limits, Int32Array.of(1, 2, 3, 4)));
     this.tables.machine.setDescriptorsMax(0, 2 ** 30);
-    this.tables.machine.setReceiptsEvery(0, 1);
+    this.tables.machine.setReceiptsShare(0, RECEIPTS_WHOLE);
     this.filled = new Int32Array(limits.slotsPerWorker);
     const { port1, port2 } = new MessageChannel();
     this.port = port1;
