@@ -38,6 +38,7 @@ export const STATUS_TITLES: Readonly<Record<number, string>> = {
   409: 'Conflict',
   412: 'Changed meanwhile',
   413: 'Request too large',
+  414: 'Path too long',
   415: 'Media type not supported',
   422: 'Cannot be applied',
   500: 'Internal error',
@@ -89,6 +90,8 @@ const FASTIFY_CODES: Readonly<Record<string, string>> = {
   FST_ERR_CTP_EMPTY_JSON_BODY: 'malformed_json',
   FST_ERR_CTP_INVALID_MEDIA_TYPE: 'media_type_not_supported',
   FST_ERR_CTP_BODY_TOO_LARGE: 'body_too_large',
+  FST_ERR_BAD_URL: 'malformed_path',
+  FST_ERR_MAX_PARAM_LENGTH: 'path_too_long',
 };
 
 export function problemOf(error: unknown): Problem {

@@ -10,7 +10,7 @@ import type { Server } from 'node:http';
 import type { Socket } from 'node:net';
 import swagger from '@fastify/swagger';
 import { fastify } from 'fastify';
-import type { FastifyInstance } from 'fastify';
+import type { FastifyInstance, FastifyReply } from 'fastify';
 import type { Admin } from '../config/configuration.ts';
 import type { OwnEndpoint } from '../control/edge.ts';
 import { errnoText, SluiceError } from '../control/errors.ts';
@@ -22,6 +22,7 @@ import { connectionRoutes } from './connections.ts';
 import type { ApiContext } from './context.ts';
 import { evictionRoutes } from './evictions.ts';
 import { healthRoutes } from './health.ts';
+import { createMethods } from './methods.ts';
 import { metricsRoute } from './metrics.ts';
 import { completeOpenApi, type OpenApiDocument, openApiHead } from './openapi.ts';
 import { PROBLEM_TYPE, problem, problemOf } from './problem.ts';
@@ -39,6 +40,8 @@ const CONNECTIONS_MAX = 48;
 const BODY_BYTES_MAX = 1024 * 1024;
 const REQUEST_TIMEOUT_MS = 10_000;
 const KEEP_ALIVE_MS = 5_000;
+/** A name of 128 characters, each of which may be three bytes and so nine characters of a path. */
+const PARAMETER_LENGTH_MAX = 128 * 9;
 const WITHOUT_TOKEN = new Set(['/metrics', '/healthz', '/readyz']);
 
 export interface ApiServer {
@@ -104,7 +107,21 @@ type Admission = (socket: Socket, path: string, authorization: string | undefine
 
 /** The application without a listener of its own. */
 export async function buildApi(context: ApiContext, log: Log, admits: Admission): Promise<FastifyInstance> {
-  const app = fastify({ bodyLimit: BODY_BYTES_MAX, logger: false, forceCloseConnections: true });
+  const app = fastify({
+    bodyLimit: BODY_BYTES_MAX,
+    logger: false,
+    forceCloseConnections: true,
+    routerOptions: { maxParamLength: PARAMETER_LENGTH_MAX },
+    // A path that the router cannot read gets neither to hooks nor to the error handler.
+    frameworkErrors: (error, _request, reply: FastifyReply) => {
+      const answer = problemOf(error);
+      reply.code(answer.status).type(PROBLEM_TYPE).serializer(JSON.stringify).send(answer);
+    },
+  });
+  // Its own answer to a body that nobody here can read: 415.
+  app.removeContentTypeParser('text/plain');
+  const methods = createMethods();
+  app.addHook('onRoute', ({ method, url }) => methods.add(method, url));
   app.addHook('onRequest', async (request, reply) => {
     const path = request.url.split('?', 1)[0] as string;
     if (admits(request.raw.socket, path, request.headers.authorization)) return;
@@ -118,8 +135,15 @@ export async function buildApi(context: ApiContext, log: Log, admits: Admission)
     reply.code(answer.status).type(PROBLEM_TYPE).serializer(JSON.stringify).send(answer);
   });
   app.setNotFoundHandler((request, reply) => {
+    const allowed = methods.of(request.url);
+    if (allowed.length > 0) {
+      const list = allowed.join(', ');
+      const detail = `there is no ${request.method} ${request.url}, but ${list}`;
+      const refused = problem(405, 'method_not_allowed', detail, { allowed });
+      return reply.header('allow', list).code(405).type(PROBLEM_TYPE).send(refused);
+    }
     const answer = problem(404, 'not_found', `there is no ${request.method} ${request.url}`);
-    reply.code(404).type(PROBLEM_TYPE).send(answer);
+    return reply.code(404).type(PROBLEM_TYPE).send(answer);
   });
   app.setValidatorCompiler(createValidation());
   await app.register(swagger, {

@@ -28,8 +28,13 @@ export function jsonText(value: unknown): string {
   return `${JSON.stringify(value, undefined, 2)}\n`;
 }
 
+/** What stands before the daemon, or is none, may answer otherwise. */
+export function reasonOf({ detail, title, status }: Partial<Problem>): string {
+  return detail ?? title ?? `the daemon refused${status === undefined ? '' : ` (${status})`}`;
+}
+
 function formatRefusal(problem: Problem): string {
   const { mistakes = [] } = problem as Problem & { mistakes?: readonly RequestMistake[] };
   const lines = mistakes.map(({ path, message }) => (path === '' ? `${message}\n` : `${path}: ${message}\n`));
-  return `${lines.join('')}sluice: ${problem.detail}\n`;
+  return `${lines.join('')}sluice: ${reasonOf(problem)}\n`;
 }

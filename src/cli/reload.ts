@@ -8,6 +8,7 @@ import type { Mistake } from '../config/mistakes.ts';
 import { ask } from './client.ts';
 import type { DaemonOptions } from './client.ts';
 import { EXIT_OK, EXIT_REFUSED } from './exit-codes.ts';
+import { reasonOf } from './refusal.ts';
 
 type Reloaded = Static<typeof reloadedSchema>;
 
@@ -59,5 +60,5 @@ function formatRefusal(problem: Problem): string {
   // Only then has something changed: the file is in force, but a worker has not said so.
   const verdict =
     problem.code === 'plan_not_applied' ? 'reload incomplete' : 'reload refused, nothing has changed';
-  return `${details}sluice: ${verdict}: ${problem.detail}\n`;
+  return `${details}sluice: ${verdict}: ${reasonOf(problem)}\n`;
 }

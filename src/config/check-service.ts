@@ -46,7 +46,7 @@ export function checkServices(
     if (service !== undefined) services.push(service);
   }
   checkServiceReferences(reading, written, new Map(context.outbounds.map((tag) => [tag, tag])));
-  collectIdentities(reading, written);
+  collectIdentities(reading, written, (path) => requestPath(path, pathOf));
   const asked = (complaint: Complaint) => requestMistake(complaint, pathOf);
   return {
     services,
@@ -55,11 +55,15 @@ export function checkServices(
   };
 }
 
+function requestPath(path: Path, pathOf: (place: number) => Path): Path {
+  const [, place, ...rest] = path;
+  return typeof place === 'number' ? [...pathOf(place), ...rest] : path;
+}
+
 /** @param complaint whose path begins with `services` and a place */
 function requestMistake(complaint: Complaint, pathOf: (place: number) => Path): RequestMistake {
-  const [, place, ...rest] = complaint.path;
   return {
-    path: pathText(typeof place === 'number' ? [...pathOf(place), ...rest] : complaint.path),
+    path: pathText(requestPath(complaint.path, pathOf)),
     found: complaint.found,
     expected: complaint.expected,
     ...(complaint.nearest === undefined ? {} : { nearest: complaint.nearest }),

@@ -32,8 +32,12 @@ export const DEFAULTS = {
   },
 } as const;
 
+const NAME_LENGTH_MAX = 128;
 /** Patterns with this title are checked by the schema; all others belong to a parser that explains itself better. */
-export const NAME_TITLE = 'a name of 1 to 128 characters without spaces';
+export const NAME_TITLE = `a name of 1 to ${NAME_LENGTH_MAX} characters without spaces and control characters`;
+
+/** Names go into logs, tables and terminals as they are. */
+const NAME_PATTERN = `^[^\\s\\u0000-\\u001f\\u007f-\\u009f]{1,${NAME_LENGTH_MAX}}$`;
 
 const SECRET_BYTES_MAX = 255;
 
@@ -51,7 +55,7 @@ function duration(description: string, byDefault?: string) {
 }
 
 function name(description: string) {
-  return Type.String({ title: NAME_TITLE, description, pattern: '^\\S{1,128}$' });
+  return Type.String({ title: NAME_TITLE, description, pattern: NAME_PATTERN });
 }
 
 function text(title: string, description: string, options: object = {}) {

@@ -4,7 +4,7 @@ import { parseScryptHash, SCRYPT_FORM, SCRYPT_PREFIX } from '../policy/scrypt-ha
 import { parseDataRate, parseDuration, parseEventRate } from '../policy/units.ts';
 import { parsePrefix, parseServerName, parseTarget } from './addresses.ts';
 import type { Devices, Gate, Rate, Service, User } from './configuration.ts';
-import type { Path } from './mistakes.ts';
+import { type Path, quoted } from './mistakes.ts';
 import { type Reading, read, readAll } from './reading.ts';
 import { DEFAULTS, type WrittenConfiguration } from './schema.ts';
 import type { Partly } from './shape.ts';
@@ -13,6 +13,10 @@ export type WrittenService = Partly<NonNullable<WrittenConfiguration['services']
 
 /** SOCKS5 counts user names and passwords in one byte. @source RFC 1929 */
 const CREDENTIAL_BYTES_MAX = 255;
+
+/** They would move the cursor of whoever reads a list of users. */
+// oxlint-disable-next-line no-control-regex
+const CONTROL = /[\u0000-\u001f\u007f-\u009f]/;
 
 /** @returns undefined where it has no name to go by */
 export function readService(
@@ -49,11 +53,18 @@ function readUsers(reading: Reading, written: WrittenService['users'], path: Pat
   const users: User[] = [];
   for (const [index, user] of (written ?? []).entries()) {
     const { username, password } = user ?? {};
-    if (username !== undefined) checkLength(reading, username, [...path, index, 'username']);
+    if (username !== undefined) checkUsername(reading, username, [...path, index, 'username']);
     if (password !== undefined) checkPassword(reading, password, [...path, index, 'password']);
     if (username !== undefined && password !== undefined) users.push({ username, password });
   }
   return users;
+}
+
+function checkUsername(reading: Reading, username: string, path: Path): void {
+  checkLength(reading, username, path);
+  if (!CONTROL.test(username)) return;
+  const expected = 'a user name without control characters';
+  reading.mistakes.push({ path, found: quoted(username), expected });
 }
 
 function checkPassword(reading: Reading, password: string, path: Path): void {

@@ -19,11 +19,16 @@ const POLICY_KEYS: readonly string[] = [
   'target',
 ];
 
+/** A service has three. */
+const DEPTH_MAX = 16;
+/** Nobody mends more in one go. */
+const MISTAKES_MAX = 1_000;
+
 export function isMapping(value: unknown): value is WrittenMapping {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
-/** @source RFC 7396, section 2 */
+/** @source RFC 7396, section 2. Recursive: `patchMistakes` has bounded the depth. */
 export function mergedPatch(target: unknown, patch: unknown): unknown {
   if (!isMapping(patch)) return patch;
   const merged: Record<string, unknown> = isMapping(target) ? { ...target } : {};
@@ -37,8 +42,19 @@ export function mergedPatch(target: unknown, patch: unknown): unknown {
 /** A patch is for policy: whoever changes identity says who everybody is. */
 export function patchMistakes(patch: WrittenMapping): RequestMistake[] {
   const expected = `one of ${POLICY_KEYS.join(', ')}`;
-  return Object.keys(patch).flatMap((key): RequestMistake[] => {
-    if (POLICY_KEYS.includes(key)) return [];
+  const foreign = Object.keys(patch).filter((key) => !POLICY_KEYS.includes(key) || isTooDeep(patch[key]));
+  return foreign.slice(0, MISTAKES_MAX).flatMap((key): RequestMistake[] => {
+    if (POLICY_KEYS.includes(key)) {
+      const shallow = `at most ${DEPTH_MAX} mappings within each other`;
+      return [
+        {
+          path: key,
+          found: 'more',
+          expected: shallow,
+          message: `found more than ${DEPTH_MAX} mappings within each other`,
+        },
+      ];
+    }
     if (IDENTITY_KEYS.includes(key)) {
       const message = `${quoted(key)} says who belongs to the service; PUT the whole service to change it`;
       return [{ path: key, found: quoted(key), expected, message }];
@@ -49,6 +65,15 @@ export function patchMistakes(patch: WrittenMapping): RequestMistake[] {
     const mistake = { path: key, found: `unknown key ${quoted(key)}`, expected, message };
     return [near === undefined ? mistake : { ...mistake, nearest: near }];
   });
+}
+
+function isTooDeep(value: unknown): boolean {
+  let level = [value];
+  for (let depth = 0; depth <= DEPTH_MAX; depth++) {
+    level = level.flatMap((one) => (typeof one === 'object' && one !== null ? Object.values(one) : []));
+    if (level.length === 0) return false;
+  }
+  return true;
 }
 
 /** Gives users without a password the one that the service knows of them. Whatever looks odd is left for the checks. */
@@ -77,7 +102,8 @@ export function refuse(mistakes: readonly RequestMistake[]): void {
   if (first === undefined) return;
   const where = first.path === '' ? '' : `${first.path}: `;
   const more = mistakes.length === 1 ? '' : ` (and ${mistakes.length - 1} more)`;
-  throw new SluiceError('request_invalid', `${where}${first.message}${more}`, { mistakes });
+  const told = mistakes.slice(0, MISTAKES_MAX);
+  throw new SluiceError('request_invalid', `${where}${first.message}${more}`, { mistakes: told });
 }
 
 /** The list of a request about many. @throws SluiceError request_invalid */
@@ -89,7 +115,7 @@ export function requireList(body: unknown): readonly unknown[] {
     mistakes.push({ path: '', found, expected, message: `found ${found}, expected ${expected}` });
   }
   const { services, ...others } = isMapping(body) ? body : {};
-  for (const key of Object.keys(others)) {
+  for (const key of Object.keys(others).slice(0, MISTAKES_MAX)) {
     const found = `unknown key ${quoted(key)}`;
     mistakes.push({ path: key, found, expected, message: `${found}; expected ${expected}` });
   }

@@ -10,6 +10,9 @@ import { SluiceError } from './errors.ts';
 import { isMapping, type WrittenMapping } from './service-writing.ts';
 import type { ApiService } from './services.ts';
 
+/** More are not told: they are of one kind. */
+const MISTAKES_MAX = 1_000;
+
 /** @throws SluiceError stored_services_invalid, with all mistakes */
 export function readStoredServices(
   stored: readonly StoredService[],
@@ -34,7 +37,7 @@ export function readStoredServices(
     const message =
       `the store ${configuration.storePath} holds services that this version cannot read: ` +
       `${mistakes[0]?.path}: ${mistakes[0]?.message}`;
-    throw new SluiceError('stored_services_invalid', message, { mistakes });
+    throw new SluiceError('stored_services_invalid', message, { mistakes: mistakes.slice(0, MISTAKES_MAX) });
   }
   return checked.services.map((definition, place) => ({
     owner: 'api',
