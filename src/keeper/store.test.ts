@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -263,6 +264,16 @@ describe('the store', () => {
 });
 
 describe('a file that is no store of ours', () => {
+  it('is left as it is, where it is no file at all', () => {
+    const pipe = newPath();
+    execFileSync('mkfifo', ['-m', '644', pipe]);
+    for (const path of [pipe, '/dev/null']) {
+      const { mode, rdev } = statSync(path);
+      unusable(path, /not a regular file/);
+      expect(statSync(path)).toMatchObject({ mode, rdev });
+    }
+  });
+
   it('is refused with the reason, and left as it is', () => {
     const text = newPath();
     writeFileSync(text, 'this is no database, but a text that somebody needs\n'.repeat(100));

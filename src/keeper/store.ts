@@ -6,7 +6,7 @@
 // process; after a loss of power the file opens, and may lack the last commits. Mode 0600: definitions hold passwords.
 // The file says whose it is (`application_id`) and in which form (`user_version`): others' files are left as they are.
 
-import { chmodSync, closeSync, openSync } from 'node:fs';
+import { chmodSync, closeSync, constants, fstatSync, openSync } from 'node:fs';
 import type { EvictionRow, Loaded, StoredService, UsageDelta } from '../layout/keeper-messages.ts';
 import { loadStore } from './loading.ts';
 import { openSqlite } from './sqlite.ts';
@@ -79,7 +79,7 @@ export function openStore(path: string): Store {
   let database: SqliteDatabase | undefined;
   try {
     // Made here, because SQLite would make it readable to others.
-    closeSync(openSync(path, 'a', MODE));
+    makeFile(path);
     database = openSqlite(path);
     prepareFile(database, path);
     return storeOver(database, path);
@@ -87,6 +87,14 @@ export function openStore(path: string): Store {
     database?.close();
     throw unusable(path, cause);
   }
+}
+
+/** Also opened without waiting, where it turns out to be a pipe: nothing of what is no file of ours is touched. */
+function makeFile(path: string): void {
+  const fd = openSync(path, constants.O_RDWR | constants.O_CREAT | constants.O_NONBLOCK, MODE);
+  const isRegular = fstatSync(fd).isFile();
+  closeSync(fd);
+  if (!isRegular) throw new Error('it is not a regular file');
 }
 
 function unusable(path: string, cause: unknown): StoreUnusable {
