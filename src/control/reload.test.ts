@@ -98,6 +98,20 @@ describe('reload', () => {
     expect((await reloading).restartNeeded).toEqual(['workers', 'store']);
   });
 
+  it('goes on naming it until it was undone', async () => {
+    const { fileName, reloader, release } = await setUp();
+    const reload = async (text: string) => {
+      writeFileSync(fileName, text);
+      const reloading = reloader.reload('api');
+      await release();
+      return (await reloading).restartNeeded;
+    };
+    expect(await reload(`${GOOD}workers: 7\n`)).toEqual(['workers']);
+    expect(await reload(`${GOOD}workers: 7\n`)).toEqual(['workers']);
+    expect(await reload(`${GOOD}store: ./other.db\n`)).toEqual(['store']);
+    expect(await reload(GOOD)).toEqual([]);
+  });
+
   it('survives a mistake of ours as a failed reload, and the next one works', async () => {
     const { reloader, order, release, breakNext } = await setUp();
     breakNext();

@@ -64,6 +64,8 @@ export async function readConfiguration(fileName: string): Promise<Required<Chec
 
 export function createReloader(init: ReloaderInit): Reloader {
   const { fileName, edge, log } = init;
+  /** What stays as it was until a restart is told at every reload until then. */
+  const started = edge.configuration;
   let running: Promise<ReloadResult> | undefined;
   let next: Promise<ReloadResult> | undefined;
   let last: ReloadResult | undefined;
@@ -80,7 +82,7 @@ export function createReloader(init: ReloaderInit): Reloader {
       init.before();
       const checked = await readConfiguration(fileName);
       warnings = checked.warnings;
-      restartNeeded = needsRestart(edge.configuration, checked.configuration);
+      restartNeeded = needsRestart(started, checked.configuration);
       changes = await edge.apply(checked.configuration);
     } catch (cause) {
       // A mistake of ours is a failed reload as well; the connections that run are not to pay for it.
