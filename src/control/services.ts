@@ -57,6 +57,9 @@ export interface ServiceRegistry {
 
 type Holders = Pick<Identities, 'holderOfUser' | 'holderOfServerName'>;
 
+/** There is no daemon that could be asked to delete anything then. */
+const AT_START =
+  '; the store has it: take what conflicts out of the file, start, change or delete the service of the API, put it back, reload';
 /** Nobody mends more in one go. */
 const MISTAKES_MAX = 1_000;
 /** Among more names nobody looks for the nearest: it would hold up the control thread. */
@@ -162,7 +165,8 @@ export function createServiceRegistry(): ServiceRegistry {
       }
       if (mistakes.length > 0) {
         const count = mistakes.length === 1 ? '' : ` (and ${mistakes.length - 1} more)`;
-        const message = `${mistakes[0]?.path}: ${mistakes[0]?.message}${count}`;
+        const wayOut = loaded.length === 0 ? '' : AT_START;
+        const message = `${mistakes[0]?.path}: ${mistakes[0]?.message}${count}${wayOut}`;
         throw new SluiceError('owner_conflict', message, { mistakes: mistakes.slice(0, MISTAKES_MAX) });
       }
       return {
