@@ -6,8 +6,8 @@ import { resolve } from 'node:path';
 import { EXIT_REFUSED, EXIT_UNREACHABLE } from './exit-codes.ts';
 
 const DEFAULT_SOCKET = './sluice.sock';
-/** A reload waits for its workers, a hundred thousand services take seconds; everything else answers at once. */
-const TIMEOUT_MS = 30_000;
+/** A reload waits for its workers, 10 s for each of two plans and as long for connections that end; a little more than that. */
+const TIMEOUT_MS = 45_000;
 
 /** How the daemon is found: the first of these that is set, then SLUICE_SOCKET, then ./sluice.sock. */
 export interface DaemonOptions {

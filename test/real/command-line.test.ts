@@ -34,6 +34,15 @@ const WRONG_PATHS = [
   'workers',
 ];
 
+describe('an answer that cannot be written', () => {
+  it('is no success, but where the reader has had enough', async () => {
+    const shell = (line: string) => run(['bash', '-c', `set -o pipefail; ${line}`]);
+    const full = await shell(`${SLUICE} schema > /dev/full`);
+    expect([full.code, full.stderr]).toEqual([74, expect.stringContaining('could not be written')]);
+    expect((await shell(`${SLUICE} schema | head -1`)).code).toBe(0);
+  });
+});
+
 describe('sluice check', () => {
   const directory = makeDirectory();
   const check = (...words: string[]) => run([SLUICE, 'check', ...words], { directory });
