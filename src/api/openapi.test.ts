@@ -55,6 +55,20 @@ describe('/v1/openapi.json', () => {
     expect(await lint(payload.replace('"operationId":"getStatus",', ''))).not.toEqual([]);
   });
 
+  it('says where a revision is answered, and where a path may be too long', async () => {
+    const { operations } = await description();
+    const tagged = operations.filter(({ responses }) =>
+      Object.values(responses).some(
+        (response) => 'ETag' in ((response as { headers?: object }).headers ?? {}),
+      ),
+    );
+    expect(tagged.map(({ name }) => name).toSorted()).toEqual(
+      ['GET', 'PATCH', 'PUT'].map((method) => `${method} /v1/services/{name}`),
+    );
+    for (const { name, responses } of operations) expect('414' in responses, name).toBe(name.includes('{'));
+    expect(operations.find(({ name }) => name === 'POST /v1/evictions')?.responses['503']).toBeDefined();
+  });
+
   it('describes every operation with what it may answer', async () => {
     const { operations } = await description();
     expect(operations.map(({ name }) => name)).toEqual(

@@ -5,6 +5,7 @@ import { PROBLEM_TYPE, problemSchema, STATUS_TITLES } from './problem.ts';
 
 interface Response {
   description?: string;
+  headers?: Record<string, unknown>;
   content?: Record<string, { schema: unknown }>;
 }
 
@@ -47,21 +48,29 @@ export function openApiHead(version: string) {
   };
 }
 
+/** Answers of these carry the revision of what they show. */
+const TAGGED = new Set(['getService', 'putService', 'patchService']);
+const ETAG = { description: 'its revision in quotes, for `If-Match`', schema: { type: 'string' } };
+
 const PROBLEM_REFERENCE = { $ref: '#/components/schemas/Problem' };
 
 /** Adds what every operation has. */
 export function completeOpenApi<D extends OpenApiDocument>({ openapiObject }: { openapiObject: D }): D {
-  for (const operations of Object.values(openapiObject.paths)) {
+  for (const [path, operations] of Object.entries(openapiObject.paths)) {
     for (const operation of Object.values(operations)) {
       const isOpen = operation.security?.length === 0;
       const always = [
         ...(isOpen ? [] : [401]),
         ...(operation.requestBody === undefined ? [] : [400, 413, 415]),
+        ...(path.includes('{') ? [414] : []),
         500,
       ];
       for (const status of always) operation.responses[String(status)] ??= {};
       for (const [status, response] of Object.entries(operation.responses)) {
-        if (Number(status) < 400) continue;
+        if (Number(status) < 400) {
+          if (TAGGED.has(operation.operationId ?? '')) response.headers = { ETag: ETAG };
+          continue;
+        }
         response.description = STATUS_TITLES[Number(status)] ?? 'Error';
         response.content = { [PROBLEM_TYPE]: { schema: PROBLEM_REFERENCE } };
       }

@@ -6,7 +6,7 @@
 //   PUT    /v1/services/{name}    creates or replaces             PATCH, DELETE: policy, and all of it
 //   POST   /v1/services           adds or changes many, as one    PUT: the API's services are these, and no others
 //
-// What the file owns is changed in the file: 409. `If-Match` makes a change conditional: 412. Control thread.
+// What the file owns is changed in the file: 409, and among many a mistake like others. `If-Match` makes a change conditional: 412. Control thread.
 
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { type Static, Type } from 'typebox';
@@ -225,7 +225,7 @@ function bulkRoutes(app: FastifyInstance, changes: ServiceChanges): void {
         summary,
         tags,
         body: bulkSchema,
-        response: { 200: servicesChangedSchema, 409: problemSchema, 422: problemSchema, 503: problemSchema },
+        response: { 200: servicesChangedSchema, 422: problemSchema, 503: problemSchema },
       },
       handler: async (request) => {
         const changed = await change(request.body);
