@@ -96,6 +96,10 @@ describe('stopping', () => {
     const id = connections.find(({ service }) => service === 'two')?.id;
     expect((await daemon.api('DELETE', `/v1/connections/${id}`)).status).toBeLessThan(300);
     await ended.cut();
+    // Of single connections nothing is logged.
+    expect(daemon.logged('evicted')).toMatchObject([
+      { request: { service: 'one' }, state: 'done', closed: 1 },
+    ]);
 
     await kept.flows();
     await kept.cut();
