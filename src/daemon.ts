@@ -24,6 +24,7 @@ import { createLifecycle } from './control/lifecycle.ts';
 import { createNames } from './control/names.ts';
 import type { Names } from './control/names.ts';
 import { createNotify } from './control/notify.ts';
+import { createPriority } from './control/priority.ts';
 import { createReloader, readConfiguration } from './control/reload.ts';
 import { createServiceChanges } from './control/service-changes.ts';
 import { unaskedUsers } from './control/service-checks.ts';
@@ -199,10 +200,12 @@ async function start(
     `sluice ${version} starting`,
   );
 
+  const priority = createPriority();
   supervisor = createSupervisor({
     sys,
     tables,
     log,
+    nice: priority.workers,
     spawn: spawnWorker,
     planFor: (worker) => edge.planFor(worker),
     serve(message, reply, worker) {
@@ -265,6 +268,7 @@ async function start(
     // The API's libraries load while the workers warm up.
     const loading = import('./api/server.ts');
     await supervisor.start();
+    priority.stepBack();
     const { startApi } = await loading;
     const phase = () => lifecycle.phase;
     const parts = {

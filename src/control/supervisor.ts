@@ -54,6 +54,8 @@ export interface SupervisorInit {
   readonly gone?: (worker: number, isStopped: boolean) => void;
   /** Puts back what connections of a dead worker held of the shared source entries. */
   readonly releaseSource?: (entry: number) => void;
+  /** Niceness of data workers (priority.ts). */
+  readonly nice?: number;
   readonly testFaults: boolean;
   /** Every wait for a worker, divided by this: for tests. */
   readonly hurry?: number;
@@ -144,7 +146,7 @@ export function createSupervisor(init: SupervisorInit): Supervisor {
     tables.workers.setLife(worker, WORKER_STARTING);
     tables.workers.setPlan(worker, 0);
     port1.on('message', (message: WorkerMessage) => receive(member, port1, message));
-    const start = { tables: tables.shared, worker, port: port2, wakeFd };
+    const start = { tables: tables.shared, worker, port: port2, wakeFd, nice: init.nice ?? 0 };
     const thread = init.spawn(start);
     member.thread = thread;
     thread.on('error', (error) => {

@@ -159,6 +159,8 @@ export interface WorkerStart {
   readonly port: MessagePort;
   /** eventfd that says that there is mail; stays the supervisor's. */
   readonly wakeFd: number;
+  /** Niceness of data workers. */
+  readonly nice: number;
 }
 
 export type WorkerMessage =
