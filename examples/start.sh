@@ -32,6 +32,8 @@ The edge is ready. In another terminal, from the repository:
   curl --insecure --connect-to www.example.com:443:127.0.0.1:8443 https://www.example.com/
   curl --proxy socks5h://alice:s3cret@127.0.0.1:1080 --output /dev/null http://127.0.0.1:8081/bytes/1000000000
   ./bin/sluice status -c examples/edge.yaml
+  ./bin/sluice ps -c examples/edge.yaml
+  ./bin/sluice services list -c examples/edge.yaml
   ./bin/sluice reload -c examples/edge.yaml
 
 The log is examples/run/edge.log. Ctrl-C ends the edge and the origin.

@@ -18,8 +18,9 @@ import { createUsageBook } from './usage-book.ts';
 import type { UsageBook } from './usage-book.ts';
 
 /** With the store's batches this keeps what a crash loses under a second. */
-const PASS_EVERY_MS = 250;
-const SWEEP_EVERY_MS = 100;
+const PASS_EVERY_MS = 400;
+/** Entries that come and go stay meanwhile: to hold one again costs less than to make one. */
+const SWEEP_EVERY_MS = 1_000;
 const FORGET_EVERY_MS = 24 * 3_600_000;
 
 export interface GovernanceInit {

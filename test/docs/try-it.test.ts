@@ -49,6 +49,8 @@ it('prints the lines that README.md has', () => {
 it.each(lines)('%s', async (line) => {
   const { stdout } = await run('bash', ['-c', line], { cwd: ROOT, timeout: LINE_TIMEOUT_MS });
   if (line.startsWith('./bin/sluice status')) expect(stdout).toMatch(/^configuration .*edge\.yaml/m);
+  else if (line.startsWith('./bin/sluice ps')) expect(stdout).toMatch(/^ID +SERVICE/m);
+  else if (line.startsWith('./bin/sluice services')) expect(stdout).toMatch(/^alice +file/m);
   else if (line.startsWith('./bin/sluice reload')) expect(stdout).toContain('nothing has changed');
   else if (line.includes('--output')) expect(stdout).toBe('');
   else expect(stdout).toBe('hello from the origin: GET /\n');
