@@ -12,10 +12,9 @@ import {
   LIST_SOURCE,
   LIST_USER,
 } from '../layout/lists.ts';
-import { EVERY_CONNECTION, EVICT_COUNT, EVICT_END } from '../layout/messages.ts';
+import { EVERY_CONNECTION, EVERYTHING, EVICT_COUNT, EVICT_END } from '../layout/messages.ts';
 import type { EvictionJob } from '../layout/messages.ts';
 import { compileNetworks, networkMistake } from '../layout/network-set.ts';
-import { EVICTED } from '../layout/reasons.ts';
 import type { Tables } from '../layout/tables.ts';
 import type { Directory, Names, ObjectReference } from './directory.ts';
 import { SluiceError } from './errors.ts';
@@ -29,28 +28,6 @@ export interface EvictionLookups {
   readonly directory: Directory;
   readonly entries: SourceEntries;
 }
-
-/** A job that walks nothing yet and matches everything. */
-export const ANY: PlannedEviction = {
-  action: EVICT_END,
-  reason: EVICTED,
-  orderly: false,
-  ratePerSecond: 0,
-  list: EVERY_CONNECTION,
-  keys: new Int32Array(0),
-  service: -1,
-  serviceGeneration: 0,
-  credential: -1,
-  credentialGeneration: 0,
-  inbound: -1,
-  inboundGeneration: 0,
-  outbound: -1,
-  outboundGeneration: 0,
-  rule: -1,
-  source: null,
-  slot: -1,
-  generation: 0,
-};
 
 const NAMED = [
   ['service', 'services'],
@@ -75,7 +52,7 @@ export function planEviction(request: EvictionRequest, lookups: EvictionLookups)
     throw new SluiceError('eviction_invalid', `the eviction cannot be carried out: ${what}`, { mistakes });
   }
   const planned: PlannedEviction = {
-    ...ANY,
+    ...EVERYTHING,
     action: request.dryRun === true ? EVICT_COUNT : EVICT_END,
     orderly: request.orderly === true,
     ratePerSecond: request.ratePerSecond ?? 0,

@@ -9,14 +9,14 @@
 //
 // Control thread only. The last EVICTIONS_KEPT are remembered, those of before a restart from the store.
 
-import { EVICT_RECONCILE } from '../layout/messages.ts';
+import { EVERYTHING, EVICT_RECONCILE } from '../layout/messages.ts';
 import type { ControlMessage, EvictionJob, WorkerMessage } from '../layout/messages.ts';
 import type { Tables } from '../layout/tables.ts';
 import { WORKER_STARTING } from '../layout/worker.ts';
 import type { Reconcile, Reconciled } from './contradiction.ts';
 import type { Directory } from './directory.ts';
 import { SluiceError } from './errors.ts';
-import { ANY, concerns, connectionsToWalk, planEviction } from './eviction-plan.ts';
+import { concerns, connectionsToWalk, planEviction } from './eviction-plan.ts';
 import type { PlannedEviction } from './eviction-plan.ts';
 import { addNamed, newRunning, snapshotOf, sum } from './eviction-record.ts';
 import type { Eviction, EvictionRequest, Running } from './eviction-record.ts';
@@ -232,7 +232,7 @@ export function createEvictions(init: EvictionsInit): Evictions {
         begin(
           nextReconciliationId--,
           {},
-          { ...ANY, action: EVICT_RECONCILE, list, keys: Int32Array.from(keys) },
+          { ...EVERYTHING, action: EVICT_RECONCILE, list, keys: Int32Array.from(keys) },
           concernedWorkers(),
         ),
       );

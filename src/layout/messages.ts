@@ -5,6 +5,7 @@
 // used again, with another generation: a connection whose generation is not the current one belongs to something removed.
 
 import type { MessagePort } from 'node:worker_threads';
+import { EVICTED } from './reasons.ts';
 import type { SharedTables } from './tables.ts';
 
 export const INBOUND_FORWARD = 1;
@@ -128,6 +129,28 @@ export interface EvictionJob {
   readonly slot: number;
   readonly generation: number;
 }
+
+/** An eviction of every connection, which whoever means less narrows. */
+export const EVERYTHING: Omit<EvictionJob, 'id'> = {
+  action: EVICT_END,
+  reason: EVICTED,
+  orderly: false,
+  ratePerSecond: 0,
+  list: EVERY_CONNECTION,
+  keys: new Int32Array(0),
+  service: -1,
+  serviceGeneration: 0,
+  credential: -1,
+  credentialGeneration: 0,
+  inbound: -1,
+  inboundGeneration: 0,
+  outbound: -1,
+  outboundGeneration: 0,
+  rule: -1,
+  source: null,
+  slot: -1,
+  generation: 0,
+};
 
 export type ControlMessage =
   | { readonly kind: 'plan'; readonly plan: Plan }

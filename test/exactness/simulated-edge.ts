@@ -4,8 +4,7 @@
 
 import { LIST_INBOUND, LIST_OUTBOUND, LIST_SERVICE, LIST_SOURCE, LIST_USER } from '../../src/layout/lists.ts';
 import {
-  EVERY_CONNECTION,
-  EVICT_END,
+  EVERYTHING,
   EVICT_RECONCILE,
   INBOUND_FORWARD,
   OUTBOUND_DIRECT,
@@ -21,7 +20,7 @@ import type {
 } from '../../src/layout/messages.ts';
 import { deriveNameKeys, hashText, PASSWORD_KEY, USER_NAME_KEY } from '../../src/layout/name-hash.ts';
 import { compileNetworks } from '../../src/layout/network-set.ts';
-import { EVICTED, REASONS_COUNT, reasonName } from '../../src/layout/reasons.ts';
+import { REASONS_COUNT, reasonName } from '../../src/layout/reasons.ts';
 import {
   CREDENTIAL_HASHED,
   CREDENTIAL_PLAIN,
@@ -60,26 +59,6 @@ const BOUNDS: DataWorkerBounds = { buffers: 8, candidates: 16 };
 const BUDGET = 1_000;
 const HASH_KEY = Int32Array.of(1, 2, 3, 4);
 const BACKLOG = 512;
-const EVICT_ALL: Omit<EvictionJob, 'id'> = {
-  action: EVICT_END,
-  reason: EVICTED,
-  orderly: false,
-  ratePerSecond: 0,
-  list: EVERY_CONNECTION,
-  keys: new Int32Array(0),
-  service: -1,
-  serviceGeneration: 0,
-  credential: -1,
-  credentialGeneration: 0,
-  inbound: -1,
-  inboundGeneration: 0,
-  outbound: -1,
-  outboundGeneration: 0,
-  rule: -1,
-  source: null,
-  slot: -1,
-  generation: 0,
-};
 /** A turn that waits, waits no longer than this. */
 const TURN_MS_MAX = 1_000;
 
@@ -285,7 +264,7 @@ export function startEdge(network: SimulatedNetwork, init: EdgeInit = {}): Edge 
 
     evict(job) {
       evictions++;
-      edge.tell({ kind: 'evict', job: { ...EVICT_ALL, ...job, id: evictions } });
+      edge.tell({ kind: 'evict', job: { ...EVERYTHING, ...job, id: evictions } });
       return evictions;
     },
 

@@ -7,9 +7,14 @@
 // every list, lie anywhere in the table.
 
 import { LIST_SOURCE } from '../../../src/layout/lists.ts';
-import { EVERY_CONNECTION, EVICT_COUNT, EVICT_END, type EvictionJob } from '../../../src/layout/messages.ts';
+import {
+  EVERY_CONNECTION,
+  EVERYTHING,
+  EVICT_COUNT,
+  EVICT_END,
+  type EvictionJob,
+} from '../../../src/layout/messages.ts';
 import { compileNetworks } from '../../../src/layout/network-set.ts';
-import { EVICTED } from '../../../src/layout/reasons.ts';
 import { SourceIndex } from '../../../src/layout/source-index.ts';
 import { MAPPED_WORD } from '../../../src/sys/socket-address.ts';
 import { median } from '../../judge.ts';
@@ -125,24 +130,13 @@ function jobFor(registry: Registry, action: number): Omit<EvictionJob, 'id'> {
   const index = new SourceIndex(tables.sources, tables.sourceBuckets, tables.shared.hashKey);
   const entry = index.find(REAL_SERVICE, 0, 0, MAPPED_WORD, EVICTED_SOURCE);
   return {
+    ...EVERYTHING,
     action,
-    reason: EVICTED,
-    orderly: false,
-    ratePerSecond: 0,
     list: action === EVICT_END ? LIST_SOURCE : EVERY_CONNECTION,
     keys: action === EVICT_END ? Int32Array.of(entry) : new Int32Array(0),
     service: REAL_SERVICE,
     serviceGeneration: tables.services.generation(REAL_SERVICE),
-    credential: -1,
-    credentialGeneration: 0,
-    inbound: -1,
-    inboundGeneration: 0,
-    outbound: -1,
-    outboundGeneration: 0,
-    rule: -1,
     source: compileNetworks(['127.9.9.9']),
-    slot: -1,
-    generation: 0,
   };
 }
 
