@@ -204,7 +204,13 @@ describe('sluice ps', () => {
 
   it.skipIf(missing('script'))('clears a terminal between two looks', async () => {
     const socket = join(daemon.directory, 'sluice.sock');
-    const watching = start(['script', '-qec', `${SLUICE} ps --watch 100ms --socket ${socket}`, '/dev/null']);
+    // `exec`: a shell that stays would get the Ctrl-C too, and dash then ends by it whatever its command answered.
+    const watching = start([
+      'script',
+      '-qec',
+      `exec ${SLUICE} ps --watch 100ms --socket ${socket}`,
+      '/dev/null',
+    ]);
     await until('it has cleared twice', () => watching.output().split('\u001b[H\u001b[2J').length > 2);
     // What Ctrl-C is on a terminal.
     watching.stdin.write('\u0003');
