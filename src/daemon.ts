@@ -38,6 +38,7 @@ import type { ControlMessage, WorkerMessage } from './layout/messages.ts';
 import type { KeeperStart } from './layout/keeper-messages.ts';
 import { deriveNameKeys } from './layout/name-hash.ts';
 import { STOPPED } from './layout/reasons.ts';
+import { RULES_ARENA_WORDS } from './layout/rules.ts';
 import { attachTables, createTables } from './layout/tables.ts';
 import type { TableLimits } from './layout/tables.ts';
 import { createLibc } from './sys/libc/libc.ts';
@@ -367,6 +368,7 @@ function tableLimits(configuration: Configuration): TableLimits {
     // Each connection may have one of its own, its address another; as many again may wait to be swept.
     sources: Math.min(SOURCES_MAX, 2 ** Math.ceil(Math.log2(workers * slotsPerWorker * 4))),
     networkWords: NETWORK_WORDS,
+    ruleWords: RULES_ARENA_WORDS,
     receipts: RECEIPTS_PER_WORKER,
     isIndexed: process.env['SLUICE_BENCH_WITHOUT_INDEX'] !== '1',
   };

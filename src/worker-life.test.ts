@@ -18,6 +18,7 @@ function livesOf(...mail: ControlMessage[]): number[] {
     targets: 4,
     sources: 64,
     networkWords: 64,
+    ruleWords: 65_536,
     receipts: 16,
     isIndexed: true,
   };

@@ -31,6 +31,7 @@ export function makeTables(slotsPerWorker = SLOTS): Tables {
     targets: 8,
     sources: 64,
     networkWords: 64,
+    ruleWords: 65_536,
     receipts: 64,
     isIndexed: true,
   };

@@ -46,6 +46,7 @@ async function setUp(reload: () => ReloadResult = () => ({}) as ReloadResult, te
     targets: 4,
     sources: 1024,
     networkWords: 1024,
+    ruleWords: 65_536,
     receipts: 64,
     isIndexed: true,
   };

@@ -18,6 +18,7 @@ const limits = {
   targets: 1,
   sources: 1024,
   networkWords: 1024,
+  ruleWords: 65_536,
   receipts: 64,
   isIndexed: true,
 };

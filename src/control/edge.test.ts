@@ -55,6 +55,7 @@ function setUp(
     targets: 8,
     sources: 1024,
     networkWords: 1024,
+    ruleWords: 65_536,
     receipts: 64,
     isIndexed: true,
   };

@@ -20,6 +20,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { isDeepStrictEqual } from 'node:util';
 import type { Configuration, Inbound, IpWords, Service } from '../config/configuration.ts';
 import type { Plan } from '../layout/messages.ts';
+import { deriveNameKeys, hashText, RULE_INBOUND_KEY } from '../layout/name-hash.ts';
 import type { ObjectName } from '../layout/name-book.ts';
 import type { Tables } from '../layout/tables.ts';
 import type { SocketAddress } from '../sys/socket-address.ts';
@@ -125,6 +126,7 @@ export function createEdge(init: EdgeInit): Edge {
   const workers = tables.shared.limits.workers;
   let newNames: ObjectName[] = [];
   const named = (name: ObjectName) => void newNames.push(name);
+  const nameKeys = deriveNameKeys(tables.shared.hashKey);
   const planner = createPlanner(named);
   const targets = createTargets(tables.targets, tables.shared.limits.targets, named);
   const quiescence = createQuiescence(tables);
@@ -150,6 +152,7 @@ export function createEdge(init: EdgeInit): Edge {
     listener: (tag) => sockets.listener(tag) as Listener,
     serviceRow: (name) => identities.serviceRow(name),
     targetIndex: (target) => targets.indexOf(target),
+    tagHash: (tag) => hashText(nameKeys, RULE_INBOUND_KEY, tag).subarray(0, 2),
     furtherListeners,
   };
 

@@ -59,6 +59,7 @@ function setUp(): Setup {
     targets: 8,
     sources: 64,
     networkWords: 64,
+    ruleWords: 65_536,
     receipts: 8,
     isIndexed: true,
   };

@@ -39,6 +39,7 @@ function setUp(firstId = 1, past: readonly Eviction[] = []) {
     targets: 8,
     sources: 64,
     networkWords: 64,
+    ruleWords: 65_536,
     receipts: 8,
     isIndexed: true,
   };
@@ -87,6 +88,8 @@ function setUp(firstId = 1, past: readonly Eviction[] = []) {
         isDone: true,
         byService: new Int32Array(0),
         byInbound: new Int32Array(0),
+        sample: new Int32Array(0),
+        undecided: 0,
         ...changes,
       };
       evictions.receive(worker, message);
@@ -120,6 +123,8 @@ describe('an eviction', () => {
       lastMs: nowMs - 1_000,
       byService: Int32Array.of(0, 1, 5),
       byInbound: Int32Array.of(0, 1, 3, 1, 1, 2),
+      sample: new Int32Array(0),
+      undecided: 0,
     });
     answer(0, 41, {
       matched: 2,
@@ -129,6 +134,8 @@ describe('an eviction', () => {
       byService: Int32Array.of(0, 1, 2),
       // An inbound that has gone since, and one that nobody knew.
       byInbound: Int32Array.of(0, 3, 1, -1, 0, 2),
+      sample: new Int32Array(0),
+      undecided: 0,
     });
     const done = evictions.get(41) as Eviction;
     expect(done).toMatchObject({

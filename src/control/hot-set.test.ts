@@ -26,6 +26,7 @@ function createSmallTables(services = 8): Tables {
     targets: 1,
     sources: 64,
     networkWords: 64,
+    ruleWords: 65_536,
     receipts: 1,
     isIndexed: true,
   };

@@ -39,6 +39,7 @@ function setUp() {
     targets: 4,
     sources: 1024,
     networkWords: 1024,
+    ruleWords: 65_536,
     receipts: 64,
     isIndexed: true,
   };

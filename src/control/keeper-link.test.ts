@@ -24,6 +24,7 @@ async function setUp() {
     targets: 4,
     sources: 1024,
     networkWords: 64,
+    ruleWords: 65_536,
     receipts: 64,
     isIndexed: true,
   };

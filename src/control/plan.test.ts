@@ -29,6 +29,7 @@ const lookups: PlanLookups = {
   listener: () => listener,
   serviceRow: (name) => (name === 'pg' ? 5 : 0),
   targetIndex: (target) => (target === undefined ? -1 : 9),
+  tagHash: () => new Int32Array(2),
   furtherListeners: [{ words: [0, 0, 0, 1], port: 9090 }],
 };
 

@@ -45,6 +45,8 @@ export interface PlanLookups {
   readonly listener: (tag: string) => Listener;
   readonly serviceRow: (name: string) => number;
   readonly targetIndex: (target: Inbound['target']) => number;
+  /** Keyed hash by which rules know the inbound: two words. */
+  readonly tagHash: (tag: string) => Int32Array;
   /** Addresses of our own that are no inbound's: the admin API's. */
   readonly furtherListeners: readonly Pick<Listener, 'words' | 'port'>[];
 }
@@ -156,6 +158,7 @@ function inboundDefinition(
     index: entry.index,
     generation: entry.generation,
     type: INBOUND_TYPES[inbound.type],
+    tagHash: lookups.tagHash(inbound.tag),
     listenFds: [lookups.listener(inbound.tag).fds[worker] as number],
     service: inbound.service === undefined ? -1 : lookups.serviceRow(inbound.service),
     target: lookups.targetIndex(inbound.target),

@@ -57,6 +57,7 @@ export async function startServices(configuration: Configuration, store = create
     targets: 32,
     sources: 1024,
     networkWords: 1024,
+    ruleWords: 65_536,
     receipts: 64,
     isIndexed: true,
   };

@@ -48,6 +48,7 @@ function setUp(mode = '', workers = 2) {
     targets: 1,
     sources: 1024,
     networkWords: 1024,
+    ruleWords: 65_536,
     receipts: 64,
     isIndexed: true,
   };

@@ -41,6 +41,7 @@ function setUp(accessLog: Partial<AccessLog> | null = {}, mail: ObjectName[] = [
     targets: 4,
     sources: 1024,
     networkWords: 64,
+    ruleWords: 65_536,
     receipts: RING,
     isIndexed: true,
   };

@@ -29,6 +29,8 @@ export interface InboundDefinition {
   readonly generation: number;
   /** INBOUND_*. */
   readonly type: number;
+  /** Keyed hash of the tag (RULE_INBOUND_KEY), two words: what rules know it by. */
+  readonly tagHash: Int32Array;
   /** The receiving worker's own listening descriptors (SO_REUSEPORT). */
   readonly listenFds: readonly number[];
   /** Service row of all clients, of whom none is asked for a password; -1: credentials say which. */
@@ -91,6 +93,16 @@ export const EVICT_COUNT = 2;
 /** Ends those that match and contradict what is in force now, each with its own reason. */
 export const EVICT_RECONCILE = 3;
 
+// Whom a change of rules concerns.
+export const REJUDGE_NOT = 0;
+/** Whoever would be rejected now. */
+export const REJUDGE_REJECT = 1;
+/** Whoever would be treated otherwise in any way. */
+export const REJUDGE_ALL = 2;
+
+/** Connections that a dry run names, of each worker. */
+export const SAMPLE_MAX = 256;
+
 /** Index of all that a breakdown has no room for. */
 export const OTHERS = -2;
 
@@ -123,6 +135,12 @@ export interface EvictionJob {
   readonly outbound: number;
   readonly outboundGeneration: number;
   readonly rule: number;
+  /**
+   * Of those that match, only whom the rules of this snapshot row would treat otherwise, by REJUDGE_*; and with that reason.
+   * REJUDGE_NOT: whoever matches.
+   */
+  readonly rejudge: number;
+  readonly snapshotRow: number;
   /** Networks (layout/network-set.ts) that the source must lie in; null: any. */
   readonly source: Int32Array | null;
   /** Of one connection only: its slot and generation; -1: any. */
@@ -147,6 +165,8 @@ export const EVERYTHING: Omit<EvictionJob, 'id'> = {
   outbound: -1,
   outboundGeneration: 0,
   rule: -1,
+  rejudge: 0,
+  snapshotRow: -1,
   source: null,
   slot: -1,
   generation: 0,
@@ -169,6 +189,23 @@ export type ControlMessage =
   /** 0: the password is right. Else the reason of the refusal. */
   | { readonly kind: 'verified'; readonly slot: number; readonly generation: number; readonly reason: number }
   | { readonly kind: 'evict'; readonly job: EvictionJob }
+  /** What a connection's rules wanted to know; `found` is false where nobody could say. */
+  | {
+      readonly kind: 'looked_up';
+      readonly slot: number;
+      readonly generation: number;
+      /** NEED_* (layout/rules.ts). */
+      readonly need: number;
+      /** Of NEED_EXTERNAL: number of the judgement. */
+      readonly external: number;
+      readonly found: boolean;
+      /** Of NEED_EXTERNAL. */
+      readonly isTrue: boolean;
+      /** Of NEED_PROCESS: keyed hashes (RULE_PROCESS_*_KEY) of name and path, two words each, and the user id or -1. */
+      readonly processName: Int32Array;
+      readonly processPath: Int32Array;
+      readonly userId: number;
+    }
   /** Leave the rest of an eviction alone; it is answered as done. */
   | { readonly kind: 'cancel_eviction'; readonly id: number }
   /** Throw on purpose: the test of replacement. The supervisor sends it only with SLUICE_TEST_FAULTS=1. */
@@ -204,6 +241,10 @@ export type WorkerMessage =
       /** With `isDone`: index, generation and count of each; -1 where nobody knew, OTHERS for those not told apart. */
       readonly byService: Int32Array;
       readonly byInbound: Int32Array;
+      /** Of a dry run, with `isDone`: slot and generation of the first SAMPLE_MAX that matched. */
+      readonly sample: Int32Array;
+      /** Of a rejudgement: those that can't be judged again without asking somebody; they stay. */
+      readonly undecided: number;
     }
   | {
       readonly kind: 'resolve';
@@ -213,6 +254,16 @@ export type WorkerMessage =
       readonly ipVersion: number;
       /** Whose look-ups under way are bounded together. */
       readonly source: string;
+    }
+  /** Rules want to know more of a connection: `slots` and `facts` say of which. */
+  | {
+      readonly kind: 'look_up';
+      readonly slot: number;
+      readonly generation: number;
+      /** NEED_*. */
+      readonly need: number;
+      readonly external: number;
+      readonly snapshotRow: number;
     }
   | {
       readonly kind: 'verify';

@@ -17,10 +17,29 @@ export const SERVER_NAME_KEY = 4;
 export const WILDCARD_NAME_KEY = 8;
 /** Password, as UTF-8 → proof of a credential. */
 export const PASSWORD_KEY = 12;
+/** Names that rules speak of, a key for each kind; of their hashes rules keep the first two words. */
+export const RULE_INBOUND_KEY = 16;
+export const RULE_SERVICE_KEY = 20;
+export const RULE_USER_KEY = 24;
+export const RULE_PROCESS_NAME_KEY = 28;
+export const RULE_PROCESS_PATH_KEY = 32;
+/** Not a name: what seeds the hash of domain tables. */
+export const RULE_DOMAIN_SEED_KEY = 36;
 
-const DOMAINS = ['user name', 'server name', 'wildcard server name', 'password'];
+const DOMAINS = [
+  'user name',
+  'server name',
+  'wildcard server name',
+  'password',
+  'inbound of rules',
+  'service of rules',
+  'user of rules',
+  'process name of rules',
+  'process path of rules',
+  'domains of rules',
+];
 
-/** Once a thread. @param hashKey `SharedTables.hashKey` @returns Int32Array[4 keys * SIPHASH_WORDS] */
+/** Once a thread. @param hashKey `SharedTables.hashKey` @returns Int32Array[keys * SIPHASH_WORDS] */
 export function deriveNameKeys(hashKey: Int32Array): Int32Array {
   const keys = new Int32Array(DOMAINS.length * SIPHASH_WORDS);
   for (const [index, domain] of DOMAINS.entries()) {

@@ -83,6 +83,10 @@ export const CREDENTIAL_REMOVED = reason('credential_removed', 'operator');
 export const INBOUND_REMOVED = reason('inbound_removed', 'operator');
 export const OUTBOUND_REMOVED = reason('outbound_removed', 'operator');
 export const SOURCE_NOT_ALLOWED = refusal('source_not_allowed', 'operator');
+export const RULE_REJECTED = refusal('rule_rejected', 'operator');
+/** A change of rules would send it elsewhere now. */
+export const RULE_CHANGED = reason('rule_changed', 'operator');
+export const LOOK_UP_TIMEOUT = refusal('look_up_timeout', 'control');
 export const EVICTED = reason('evicted', 'operator');
 export const DRAINED = reason('drained', 'operator');
 export const STOPPED = reason('stopped', 'operator');

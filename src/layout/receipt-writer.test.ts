@@ -17,6 +17,7 @@ const limits = {
   targets: 1,
   sources: 64,
   networkWords: 64,
+  ruleWords: 65_536,
   receipts: 2_048,
   isIndexed: true,
 };

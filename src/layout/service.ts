@@ -23,6 +23,8 @@ export const serviceType = defineRecords('Service', {
   /** Bits of an address that tell its clients apart, on each family's own scale; 0: all of IPv4, 64 of IPv6. */
   prefixBits4: atomic,
   prefixBits6: atomic,
+  /** Keyed hash of the name (RULE_SERVICE_KEY): what rules know it by. */
+  nameHash: words(2),
 });
 
 export type ServiceTable = ReturnType<typeof serviceType.attach>;
@@ -42,6 +44,8 @@ export const credentialType = defineRecords('Credential', {
   proven: atomic,
   /** Keyed hash of the password (siphash.ts): the password itself is nowhere in shared memory. */
   proof: words(4),
+  /** Keyed hash of the user name (RULE_USER_KEY): what rules know it by. */
+  nameHash: words(2),
 });
 
 export type CredentialTable = ReturnType<typeof credentialType.attach>;

@@ -7,6 +7,10 @@ import { ListHeads, listHeadsBytes } from './lists.ts';
 import type { ListKeys } from './lists.ts';
 import { receiptType } from './receipt.ts';
 import type { ReceiptTable } from './receipt.ts';
+import { factsType } from './facts.ts';
+import type { FactsTable } from './facts.ts';
+import { SNAPSHOTS_MAX, snapshotType } from './rules.ts';
+import type { SnapshotTable } from './rules.ts';
 import { sourceType } from './source.ts';
 import type { SourceTable } from './source.ts';
 import { SPARE_ROWS } from './spare-rows.ts';
@@ -32,15 +36,17 @@ export interface TableLimits {
   readonly sources: number;
   /** Words of all services' source networks. */
   readonly networkWords: number;
+  /** Words of the arena of rules. */
+  readonly ruleWords: number;
   /** Of each worker; a power of two. */
   readonly receipts: number;
   /** False only for the benchmark that measures what the lists cost: nothing can be evicted then. */
   readonly isIndexed: boolean;
 }
 
-/** Bounds of a plan: inbounds and outbounds each; and rules that lists are kept for. */
+/** Bounds of a plan: inbounds and outbounds each; and rules that lists are kept for, those that have gone with them. */
 export const PLAN_OBJECTS_MAX = 1_024;
-const RULES_MAX = 65_536;
+export const RULE_KEYS_MAX = 65_536;
 
 /** Keys of each kind of list, in the order of LIST_*. */
 function listKeys(limits: TableLimits): ListKeys {
@@ -50,7 +56,7 @@ function listKeys(limits: TableLimits): ListKeys {
     limits.credentials,
     PLAN_OBJECTS_MAX,
     PLAN_OBJECTS_MAX,
-    RULES_MAX,
+    RULE_KEYS_MAX,
   ];
 }
 
@@ -79,6 +85,10 @@ export interface SharedTables {
   readonly sources: SharedArrayBuffer;
   readonly sourceBuckets: SharedArrayBuffer;
   readonly networks: SharedArrayBuffer;
+  /** By worker. */
+  readonly facts: readonly SharedArrayBuffer[];
+  readonly snapshots: SharedArrayBuffer;
+  readonly rules: SharedArrayBuffer;
 }
 
 /** What a thread works with. */
@@ -112,6 +122,11 @@ export interface Tables {
   readonly sourceBuckets: Int32Array;
   /** Blocks of networks (ServiceTable.sources). The control thread places them. */
   readonly networks: Int32Array;
+  /** By worker: what rules know of a slot beside it. */
+  readonly facts: readonly FactsTable[];
+  readonly snapshots: SnapshotTable;
+  /** The arena of rules (layout/rules.ts). The compiler writes. */
+  readonly rules: Int32Array;
 }
 
 /** Reserves the memory. Once a process. `hashKey`: four random words. */
@@ -139,6 +154,9 @@ export function createTables(limits: TableLimits, hashKey: Int32Array): SharedTa
     sources: new SharedArrayBuffer(sourceType.recordBytes * limits.sources),
     sourceBuckets: new SharedArrayBuffer(limits.sources * 2 * 4),
     networks: new SharedArrayBuffer(limits.networkWords * 4),
+    facts: each(factsType.recordBytes * limits.slotsPerWorker),
+    snapshots: new SharedArrayBuffer(snapshotType.recordBytes * SNAPSHOTS_MAX),
+    rules: new SharedArrayBuffer(limits.ruleWords * 4),
   };
 }
 
@@ -176,5 +194,8 @@ export function attachTables(shared: SharedTables): Tables {
     sources: sourceType.attach(shared.sources, 0, limits.sources),
     sourceBuckets: new Int32Array(shared.sourceBuckets),
     networks: new Int32Array(shared.networks),
+    facts: shared.facts.map((buffer) => factsType.attach(buffer, 0, limits.slotsPerWorker)),
+    snapshots: snapshotType.attach(shared.snapshots, 0, SNAPSHOTS_MAX),
+    rules: new Int32Array(shared.rules),
   };
 }

@@ -78,6 +78,10 @@ export const machineType = defineRecords('Machine', {
   receipts: atomic,
   /** The part of all ends that is written down: 1 to RECEIPTS_WHOLE. */
   receiptsShare: atomic,
+  /** Row of the rule snapshot in force + 1; 0: there are no rules. */
+  snapshot: atomic,
+  /** Minutes since Monday 00:00, local time: what `time` of rules is judged by. */
+  minuteOfWeek: atomic,
 });
 
 export type MachineTable = ReturnType<typeof machineType.attach>;

@@ -282,6 +282,8 @@ function report(w: DataWorker, eviction: Eviction): void {
     isDone,
     byService: isDone ? triples(eviction.byService) : NOTHING,
     byInbound: isDone ? triples(eviction.byInbound) : NOTHING,
+    sample: NOTHING,
+    undecided: 0,
   });
 }
 

@@ -83,6 +83,7 @@ function ownInbound(inbound: InboundDefinition): InboundDefinition {
     index: inbound.index,
     generation: inbound.generation,
     type: inbound.type,
+    tagHash: inbound.tagHash,
     listenFds,
     service: inbound.service,
     target: inbound.target,

@@ -122,6 +122,7 @@ function planFor(service: number, target: number, forward: Listener, socks: List
     service,
     target,
     sendProxy: 0,
+    tagHash: new Int32Array(2),
     acceptProxyFrom: null,
   });
   const direct = {

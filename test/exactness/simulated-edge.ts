@@ -52,6 +52,7 @@ const LIMITS: TableLimits = {
   targets: 64,
   sources: 1024,
   networkWords: 1024,
+  ruleWords: 65_536,
   receipts: 64,
   isIndexed: true,
 };
@@ -237,6 +238,7 @@ export function startEdge(network: SimulatedNetwork, init: EdgeInit = {}): Edge 
         service: 0,
         target: -1,
         sendProxy: 0,
+        tagHash: new Int32Array(2),
         acceptProxyFrom: null,
         ...inbound,
       }));

@@ -24,6 +24,7 @@ function setUp(changes: Partial<TableLimits> = {}) {
     targets: 1,
     sources: ENTRIES,
     networkWords: 64,
+    ruleWords: 65_536,
     receipts: 1,
     isIndexed: true,
     ...changes,

@@ -132,6 +132,7 @@ function limits() {
     targets: 1,
     sources: 64,
     networkWords: 64,
+    ruleWords: 65_536,
     receipts: 1,
     isIndexed: true,
   };

@@ -64,6 +64,7 @@ export class Registry {
       targets: 64,
       sources,
       networkWords: 1024,
+      ruleWords: 65_536,
       receipts: 1024,
       isIndexed: true,
     };
@@ -174,6 +175,7 @@ function planFor(listenFd: number): Plan {
         service: REAL_SERVICE,
         target: TARGET,
         sendProxy: 0,
+        tagHash: new Int32Array(2),
         acceptProxyFrom: null,
       },
     ],

@@ -34,6 +34,7 @@ export function createKeptTables(
     targets: 4,
     sources: 1024,
     networkWords: 1024,
+    ruleWords: 65_536,
     receipts: 4096,
     isIndexed: true,
   };
