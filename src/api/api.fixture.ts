@@ -15,6 +15,7 @@ import { attachTables, createTables } from '../layout/tables.ts';
 import type { Tables } from '../layout/tables.ts';
 import { WORKER_READY } from '../layout/worker.ts';
 import type { ApiContext } from './context.ts';
+import { noteRules } from './rules.fixture.ts';
 import { buildApi } from './server.ts';
 
 const WORKERS = 2;
@@ -232,6 +233,7 @@ export async function buildTestApi(tables: Tables, parts: object = {}): Promise<
     book: createUsageBook(),
     // Only described here: its own tests make it work.
     serviceChanges: {},
+    rules: noteRules().rules,
     supervisor: { states: () => [state, state], fail: () => false },
     names: { statistics: () => ({}) },
     verifier: { statistics: () => ({}) },

@@ -5,9 +5,9 @@
 import type { FastifyInstance } from 'fastify';
 import { Type } from 'typebox';
 import type { ApiContext } from './context.ts';
+import { family, type Sample } from './metric-text.ts';
+import { ruleFamilies } from './rule-metrics.ts';
 import { endedByReason, readStatus, type Status } from './status.ts';
-
-type Sample = readonly [labels: Readonly<Record<string, string>>, value: number];
 
 export function metricsRoute(app: FastifyInstance, context: ApiContext): void {
   app.get(
@@ -70,6 +70,7 @@ function metricsText(context: ApiContext): string {
     ),
     family('sluice_worker_deaths_total', 'counter', 'Workers that died and were replaced.', each('deaths')),
     ...governanceFamilies(context, status),
+    ...ruleFamilies(context),
     family('sluice_log_dropped_total', 'counter', 'Log lines that nobody took.', only(status.log.dropped)),
     family('sluice_names_total', 'counter', 'Name look-ups, by outcome.', outcomes(names, NAME_OUTCOMES)),
     family(
@@ -148,18 +149,4 @@ function outcomes(statistics: Readonly<Record<string, number>>, of: readonly str
 
 function endedSamples(context: ApiContext): Sample[] {
   return endedByReason(context).map(([reason, count]) => [{ reason }, count]);
-}
-
-function family(name: string, type: 'counter' | 'gauge', help: string, samples: readonly Sample[]): string {
-  const lines = samples.map(([labels, value]) => `${name}${labelText(labels)} ${value}\n`);
-  return `# HELP ${name} ${help}\n# TYPE ${name} ${type}\n${lines.join('')}`;
-}
-
-function labelText(labels: Readonly<Record<string, string>>): string {
-  const pairs = Object.entries(labels).map(([name, value]) => `${name}="${escaped(value)}"`);
-  return pairs.length === 0 ? '' : `{${pairs.join(',')}}`;
-}
-
-function escaped(value: string): string {
-  return value.replaceAll('\\', '\\\\').replaceAll('"', '\\"').replaceAll('\n', '\\n');
 }

@@ -63,7 +63,12 @@ describe('/v1/openapi.json', () => {
       ),
     );
     expect(tagged.map(({ name }) => name).toSorted()).toEqual(
-      ['GET', 'PATCH', 'PUT'].map((method) => `${method} /v1/services/{name}`),
+      [
+        ...['GET', 'PATCH', 'PUT'].map((method) => `${method} /v1/services/{name}`),
+        'GET /v1/rules',
+        'POST /v1/rules/rollback',
+        'PUT /v1/rules',
+      ].toSorted(),
     );
     for (const { name, responses } of operations) expect('414' in responses, name).toBe(name.includes('{'));
     expect(operations.find(({ name }) => name === 'POST /v1/evictions')?.responses['503']).toBeDefined();
@@ -94,6 +99,15 @@ describe('/v1/openapi.json', () => {
         'PUT /v1/services/{name}',
         'PATCH /v1/services/{name}',
         'DELETE /v1/services/{name}',
+        'GET /v1/rules',
+        'PUT /v1/rules',
+        'GET /v1/rules/installations',
+        'GET /v1/rules/installations/{id}',
+        'POST /v1/rules/explain',
+        'GET /v1/rules/snapshots',
+        'POST /v1/rules/rollback',
+        'GET /v1/rule-sets',
+        'POST /v1/rule-sets/{tag}/refresh',
         'GET /v1/status',
         'POST /v1/reload',
       ]),

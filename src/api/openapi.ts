@@ -26,6 +26,7 @@ const TAGS = {
   connections: 'Who is connected now, and ending one of them.',
   evictions: 'Ending exactly the connections that a filter names.',
   services: 'What belongs to whom, and what it may do.',
+  rules: 'What decides about connections, and which rules were in force when.',
   daemon: 'The daemon as a whole.',
   probes: 'For whatever watches this machine; on loopback without a token.',
 };
@@ -49,7 +50,14 @@ export function openApiHead(version: string) {
 }
 
 /** Answers of these carry the revision of what they show. */
-const TAGGED = new Set(['getService', 'putService', 'patchService']);
+const TAGGED = new Set([
+  'getService',
+  'putService',
+  'patchService',
+  'listRules',
+  'putRules',
+  'rollBackRules',
+]);
 const ETAG = { description: 'its revision in quotes, for `If-Match`', schema: { type: 'string' } };
 
 const PROBLEM_REFERENCE = { $ref: '#/components/schemas/Problem' };
@@ -68,7 +76,8 @@ export function completeOpenApi<D extends OpenApiDocument>({ openapiObject }: { 
       for (const status of always) operation.responses[String(status)] ??= {};
       for (const [status, response] of Object.entries(operation.responses)) {
         if (Number(status) < 400) {
-          if (TAGGED.has(operation.operationId ?? '')) response.headers = { ETag: ETAG };
+          // What goes on has no revision yet.
+          if (status !== '202' && TAGGED.has(operation.operationId ?? '')) response.headers = { ETag: ETAG };
           continue;
         }
         response.description = STATUS_TITLES[Number(status)] ?? 'Error';

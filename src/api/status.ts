@@ -87,6 +87,26 @@ export const statusSchema = Type.Object(
       },
       { description: 'of all services, over restarts' },
     ),
+    rules: Type.Union([
+      Type.Null(),
+      Type.Object({
+        snapshot: Type.Union([Type.Null(), Count], { description: 'in force; null: none' }),
+        count: Type.Integer({ minimum: 0, description: 'rules in force' }),
+        swaps: Type.Integer({ minimum: 0, description: 'snapshots published since the daemon started' }),
+        pins: Type.Integer({ minimum: 0, description: 'connections that wait in a snapshot for a look-up' }),
+        sets: Count,
+        sets_stale: Type.Integer({
+          minimum: 0,
+          description: 'rule sets of which an older version is in force',
+        }),
+        ended: Type.Integer({ minimum: 0, description: 'connections that changes of rules have ended' }),
+        undecided: Type.Integer({
+          minimum: 0,
+          description: 'those that could not be judged again, and stayed',
+        }),
+        arena_words: Type.Integer({ minimum: 0, description: 'memory of all snapshots, 4 bytes each' }),
+      }),
+    ]),
     hot_rows: Type.Integer({
       minimum: 0,
       description: 'counters of services and users that changed of late; all others are not looked at',
@@ -168,6 +188,7 @@ export function readStatus(context: ApiContext): Status {
     services: edge.identities.servicesCount,
     last_reload: lastReload(context),
     ...governance(context),
+    rules: describeRules(context),
     log: { dropped: context.logDropped() },
     names: { ...context.names.statistics() },
     passwords: { ...context.verifier.statistics() },
@@ -213,6 +234,23 @@ function governance(
       commits: kept.commits,
       last_commit_at: kept.lastCommitAtMs === 0 ? null : new Date(kept.lastCommitAtMs).toISOString(),
     },
+  };
+}
+
+function describeRules({ rules }: ApiContext): Status['rules'] {
+  if (rules === undefined) return null;
+  const statistics = rules.statistics();
+  const sets = rules.ruleSets();
+  return {
+    snapshot: statistics.snapshot,
+    count: statistics.rules,
+    swaps: statistics.swaps,
+    pins: statistics.pins,
+    sets: sets.length,
+    sets_stale: sets.filter(({ state }) => state === 'stale').length,
+    ended: statistics.rejudgedEnded,
+    undecided: statistics.undecided,
+    arena_words: statistics.arenaWordsUsed,
   };
 }
 
