@@ -143,8 +143,15 @@ export const BLOCK_NEEDS = 5;
 export const BLOCK_HAS = 6;
 /** By group: offset of its default vector; 0: no rule has a condition in it. */
 export const BLOCK_DEFAULTS = 10;
+/**
+ * Every rule that has conditions has one group in which it is looked for: the one that lets the fewest through. By group:
+ * offset of the vector of the rules that are looked for in it; 0: none is.
+ */
+export const BLOCK_PRIMARIES = 22;
+/** Offset of the vector of rules without conditions in any indexed group: always candidates. */
+export const BLOCK_ALWAYS = 34;
 /** By index (INDEX_*): its offset; 0: none. */
-export const BLOCK_INDEXES = 32;
+export const BLOCK_INDEXES = 36;
 export const BLOCK_HEADER_WORDS = 56;
 
 // Groups: OR inside, AND between.
@@ -203,12 +210,13 @@ export const INDEX_KEYWORDS = 18;
 export const INDEX_REGEXES = 19;
 export const INDEXES_COUNT = 20;
 
-// Classes. A class is [n, (word, bits) × n], its words ascending; or [CLASS_DENSE, vector], defaults included.
+// Classes. A class is [n, (word, bits) × n], its words ascending; or [CLASS_DENSE, vector].
 export const CLASS_DENSE = -1;
 
-// Intervals: [n, wordsPerBound, bound × n ascending (unsigned), class + 1 × n]: a value belongs to the last bound that is
-// not above it; the first bound is 0. For more than INTERVALS_INDEXED_MIN bounds of one word there is an index by the
-// upper 16 bits before them: see match/intervals.ts.
+// Intervals of one word: [n, 1: with an index, (65,537 words: by the upper 16 bits, the bound to begin at), bound × n,
+// class + 1 × n]; of four words: [n, 0, bound of four words × n, class + 1 × n]. Bounds ascend as unsigned numbers and are
+// kept with their upper bit turned, so that they compare as signed ones. A value belongs to the last bound that is not above
+// it; the first bound is 0.
 
 // Hashes: [mask, (hash word 0, hash word 1, class + 1) × (mask + 1)], open addressing from word 0 & mask; class + 1 of 0: free.
 
@@ -228,10 +236,10 @@ export const OP_KEYWORD = 7;
 export const OP_REGEX = 8;
 /** [external]: a judgement. */
 export const OP_EXTERNAL = 9;
-/** [set]: whether it matches, on its own. */
-export const OP_SET = 10;
 /**
- * [number of sets, sets, GROUP_MERGED offsets of nodes relative to this one, 0: no condition]: whether a rule of the sets
+ * [number of sets, sets, GROUPS_MERGED offsets of nodes relative to this one, 0: no condition]: whether a rule of the sets
  * matches together with these conditions of the outer rule.
  */
-export const OP_MERGED = 11;
+export const OP_MERGED = 10;
+/** [group, one child]: in a rule set, true where the outer rule satisfies the group. */
+export const OP_GROUP = 11;

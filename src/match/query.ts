@@ -1,8 +1,6 @@
 // What a connection is, for rules to judge: filled by whoever asks (a worker for each connection, the compiler's thread for
 // an explanation), read by the matcher. One object a thread, used again for every question; no field changes its type.
 
-import { SIPHASH_WORDS } from '../memory/siphash.ts';
-
 /** Addresses of a resolved name that are judged. */
 export const ADDRESSES_MAX = 8;
 /** 127 labels and the root (RFC 1035). */
@@ -31,10 +29,11 @@ export class Query {
   port = 0;
   /** NEED_* bits that have been looked up, also in vain. */
   known = 0;
-  /** Of NEED_PROCESS: keyed hashes, 0, 0: not found; the user id, -1: not known. */
+  /** Of NEED_PROCESS: keyed hashes, 0, 0: not found; the user id, a word of which all bits may be in use. */
   readonly processName = new Int32Array(2);
   readonly processPath = new Int32Array(2);
-  userId = -1;
+  userId = 0;
+  hasUserId = false;
   /** Bits by judgement. */
   externalsKnown = 0;
   externalsTrue = 0;
@@ -44,7 +43,6 @@ export class Query {
   readonly levelStarts = new Int32Array(LEVELS_MAX);
   /** -1: not hashed yet. */
   levelsCount = -1;
-  readonly hash = new Int32Array(SIPHASH_WORDS);
 
   /** Forgets everything. */
   clear(): void {
@@ -63,7 +61,8 @@ export class Query {
     this.addressesCount = 0;
     this.port = 0;
     this.known = 0;
-    this.userId = -1;
+    this.userId = 0;
+    this.hasUserId = false;
     this.externalsKnown = 0;
     this.externalsTrue = 0;
     this.levelsCount = -1;

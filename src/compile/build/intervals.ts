@@ -1,0 +1,111 @@
+// Ranges of values, each with a bit, flattened into intervals: every bound begins a stretch of values that are in the same
+// ranges. A sweep over the ends of all ranges; nested and overlapping ones are as good as any. Compiler thread.
+
+import { INTERVAL_INDEX_WORDS } from '../../match/intervals.ts';
+import type { Classes } from './classes.ts';
+
+/** An index by the upper bits pays from here on. */
+const INDEXED_MIN = 2_048;
+const BIAS = 0x80000000 | 0;
+
+/** [from, to], and the bit of who has it. */
+export interface BitRange<Value> {
+  readonly from: Value;
+  readonly to: Value;
+  readonly bit: number;
+}
+
+interface Flat<Value> {
+  readonly bounds: Value[];
+  readonly classes: number[];
+}
+
+/** @param ranges of numbers in [0, 2^32) */
+export function wordIntervals(ranges: readonly BitRange<number>[], classes: Classes): Int32Array {
+  const { bounds, classes: found } = flatten(ranges, 0, 2 ** 32 - 1, (value) => value + 1, classes);
+  const count = bounds.length;
+  const isIndexed = count >= INDEXED_MIN;
+  const first = 2 + (isIndexed ? INTERVAL_INDEX_WORDS : 0);
+  const words = new Int32Array(first + count * 2);
+  words[0] = count;
+  words[1] = isIndexed ? 1 : 0;
+  if (isIndexed) {
+    let bound = 0;
+    for (let upper = 0; upper <= 65_536; upper++) {
+      while (bound + 1 < count && (bounds[bound + 1] as number) <= upper * 65_536) bound++;
+      words[2 + upper] = bound;
+    }
+  }
+  for (let i = 0; i < count; i++) {
+    words[first + i] = (bounds[i] as number) ^ BIAS;
+    words[first + count + i] = (found[i] as number) + 1;
+  }
+  return words;
+}
+
+/** @param ranges of IPv6 addresses as numbers of 128 bits */
+export function addressIntervals(ranges: readonly BitRange<bigint>[], classes: Classes): Int32Array {
+  const { bounds, classes: found } = flatten(ranges, 0n, 2n ** 128n - 1n, (value) => value + 1n, classes);
+  const count = bounds.length;
+  const words = new Int32Array(2 + count * 5);
+  words[0] = count;
+  for (const [i, bound] of bounds.entries()) {
+    for (let word = 0; word < 4; word++) {
+      words[2 + i * 4 + word] = Number((bound >> BigInt(96 - word * 32)) & 0xffffffffn) ^ BIAS;
+    }
+    words[2 + count * 4 + i] = (found[i] as number) + 1;
+  }
+  return words;
+}
+
+/** Bounds ascend, the first is `lowest`; neighbours differ in their class. */
+function flatten<Value extends number | bigint>(
+  ranges: readonly BitRange<Value>[],
+  lowest: Value,
+  highest: Value,
+  next: (value: Value) => Value,
+  classes: Classes,
+): Flat<Value> {
+  const begins = ranges.toSorted((a, b) => compare(a.from, b.from));
+  const ends = ranges.toSorted((a, b) => compare(a.to, b.to));
+  /** How many ranges of each bit are open. */
+  const open = new Map<number, number>();
+  const bounds: Value[] = [];
+  const found: number[] = [];
+  let last: number | undefined;
+  let begin = 0;
+  let end = 0;
+  let at: Value | undefined = lowest;
+  while (at !== undefined) {
+    let isChanged = last === undefined;
+    for (let range = ends[end]; range !== undefined && range.to < at; range = ends[++end]) {
+      const left = (open.get(range.bit) as number) - 1;
+      if (left === 0) {
+        open.delete(range.bit);
+        isChanged = true;
+      } else open.set(range.bit, left);
+    }
+    for (let range = begins[begin]; range !== undefined && range.from <= at; range = begins[++begin]) {
+      const before = open.get(range.bit) ?? 0;
+      if (before === 0) isChanged = true;
+      open.set(range.bit, before + 1);
+    }
+    if (isChanged) {
+      const number = classes.of([...open.keys()].sort((a, b) => a - b));
+      if (number !== last) {
+        bounds.push(at);
+        found.push(number);
+        last = number;
+      }
+    }
+    const nextBegin = begins[begin]?.from;
+    const lastEnd = ends[end]?.to;
+    const nextEnd = lastEnd === undefined || lastEnd >= highest ? undefined : next(lastEnd);
+    at = nextBegin === undefined || (nextEnd !== undefined && nextEnd < nextBegin) ? nextEnd : nextBegin;
+  }
+  return { bounds, classes: found };
+}
+
+function compare<Value extends number | bigint>(a: Value, b: Value): number {
+  return a < b ? -1 : a > b ? 1 : 0;
+}
