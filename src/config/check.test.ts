@@ -411,22 +411,75 @@ describe('what must be unique, and what must lead somewhere', () => {
       'group "g" contains itself',
     ],
     [
-      'rule set',
-      `${INBOUND}\nrule_sets: [{ tag: ads, path: x }]\nrules:\n  - { rule_set: [adz], action: reject }`,
-      '4:18',
-      'rules[0].rule_set[0]',
-      'rule_set "adz" is not defined',
-      'ads',
+      'rule set of two places',
+      `${INBOUND}\nrule_sets: [{ tag: ads, path: a.json, url: https://a.example/a.json }]`,
+      '2:13',
+      'rule_sets[0]',
+      'has both `path` and `url`',
     ],
     [
-      'inbound in a condition of a logical rule',
-      `${INBOUND}\nrules: [{ type: logical, mode: and, rules: [{ inbound: sock5-0 }], action: reject }]`,
-      '2:56',
-      'rules[0].rules[0].inbound',
-      'inbound "sock5-0" is not defined',
-      'socks5-0',
+      'rule set of no place',
+      `${INBOUND}\nrule_sets: [{ tag: ads }]`,
+      '2:13',
+      'rule_sets[0]',
+      'lacks `path` or',
     ],
-    ['rule that does nothing', `${INBOUND}\nrules: [{ port: 1 }]`, '2:9', 'rules[0]', 'says nothing to do'],
+    [
+      'rule set by plain http',
+      `${INBOUND}\nrule_sets: [{ tag: ads, url: "http://a.example/a.srs" }]`,
+      '2:30',
+      'rule_sets[0].url',
+      'the address is plain http',
+    ],
+    [
+      'rule set with a password',
+      `${INBOUND}\nrule_sets: [{ tag: ads, url: "https://me:s3cret@a.example/a.srs" }]`,
+      '2:30',
+      'rule_sets[0].url',
+      'has a user name or a password in it',
+    ],
+    [
+      'rule set that is no address',
+      `${INBOUND}\nrule_sets: [{ tag: ads, url: ads.srs }]`,
+      '2:30',
+      'rule_sets[0].url',
+      'is no http(s) address',
+    ],
+    [
+      'rule set of unknown kind',
+      `${INBOUND}\nrule_sets: [{ tag: ads, path: ads.conf }]`,
+      '2:13',
+      'rule_sets[0]',
+      'lacks "format"; its ending is none of .json, .srs, .txt, .list',
+    ],
+    [
+      'rule set of a wrong format',
+      `${INBOUND}\nrule_sets: [{ tag: ads, path: ads.conf, format: bin }]`,
+      '2:49',
+      'rule_sets[0].format',
+      'expected one of source, binary, domains, networks',
+    ],
+    [
+      'rule set that is looked at too often',
+      `${INBOUND}\nrule_sets: [{ tag: ads, url: https://a.example/a.srs, interval: 5s }]`,
+      '2:65',
+      'rule_sets[0].interval',
+      'below the least allowed, 1m',
+    ],
+    [
+      'interval of a file',
+      `${INBOUND}\nrule_sets: [{ tag: ads, path: a.srs, interval: 5m }]`,
+      '2:38',
+      'rule_sets[0].interval',
+      '`interval` belongs to `url`',
+    ],
+    [
+      'two rule sets of a name',
+      `${INBOUND}\nrule_sets: [{ tag: a, path: a.srs }, { tag: a, path: b.srs }]`,
+      '2:45',
+      'rule_sets[1].tag',
+      'tag "a" is already used at rule_sets[0]',
+    ],
     [
       'service of an inbound, nearly right',
       'inbounds: [{ type: forward, listen: 127.0.0.1:1, target: a:1, service: alcie }]\nservices: [{ name: alice }]',
@@ -531,8 +584,28 @@ describe('what is accepted', () => {
       services: [expect.objectContaining({ name: 'default', implicit: true, enabled: true, users: [] })],
       ruleSets: [],
       rules: [],
+      geo: { country: undefined, asn: undefined },
       final: 'direct',
     });
+  });
+
+  test('rule sets and files of places', () => {
+    const { configuration } = accepted(`${INBOUND}
+rule_sets:
+  - { tag: a, path: lists/a.json }
+  - { tag: b, path: /lists/b.list }
+  - { tag: c, path: c.conf, format: networks }
+  - { tag: d, url: "https://d.example/d.srs?token=x" }
+  - { tag: e, url: "http://127.0.0.1:8000/e.txt", interval: 2h, format: domains }
+geo: { country: geo/country.mmdb, asn: /geo/asn.mmdb }`);
+    expect(configuration.ruleSets).toEqual([
+      { tag: 'a', path: '/etc/sluice/lists/a.json', format: 'source' },
+      { tag: 'b', path: '/lists/b.list', format: undefined },
+      { tag: 'c', path: '/etc/sluice/c.conf', format: 'networks' },
+      { tag: 'd', url: 'https://d.example/d.srs?token=x', format: 'binary', intervalMs: 86_400_000 },
+      { tag: 'e', url: 'http://127.0.0.1:8000/e.txt', format: 'domains', intervalMs: 7_200_000 },
+    ]);
+    expect(configuration.geo).toEqual({ country: '/etc/sluice/geo/country.mmdb', asn: '/geo/asn.mmdb' });
   });
 
   test('an access log, by default all of it beside the file', () => {
@@ -561,7 +634,7 @@ describe('what is accepted', () => {
         /is accepted but not enforced yet(, here and in \d more of the \w+)?(; connections sent to it are refused)?$|is not defined under `services`/,
       );
     }
-    expect(warnings.length).toBeGreaterThanOrEqual(8);
+    expect(warnings.length).toBeGreaterThanOrEqual(6);
     expect(configuration.inbounds.map((inbound) => inbound.service)).toEqual([
       undefined,
       undefined,

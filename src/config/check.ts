@@ -17,6 +17,8 @@ import { notEnforced } from './not-enforced.ts';
 import { IMPLICIT_DIRECT, readOutbound } from './outbounds.ts';
 import { type Reading, read } from './reading.ts';
 import { checkListenAddresses, checkReferences } from './references.ts';
+import { type RuleChecker, ruleNames } from './rule-checker.ts';
+import { readGeo, readRuleSets } from './rule-sets.ts';
 import { DEFAULTS, type WrittenConfiguration } from './schema.ts';
 import { readService } from './services.ts';
 import { checkShape, type Partly } from './shape.ts';
@@ -35,15 +37,18 @@ const MISTAKES_MAX = 1_000;
 
 type Written = Partly<WrittenConfiguration>;
 
-/** @param fileName where the text comes from; relative paths in it start from its directory */
-export function checkConfiguration(text: string, fileName: string): Checked {
+/**
+ * @param fileName where the text comes from; relative paths in it start from its directory
+ * @param checkRules tells what is wrong with the rules beyond their shape; without it nobody does
+ */
+export function checkConfiguration(text: string, fileName: string, checkRules?: RuleChecker): Checked {
   const document = readDocument(text);
   const reading: Reading = { mistakes: [], warnings: [], baseDirectory: dirname(resolve(fileName)) };
   let configuration: Configuration | undefined;
   if (document.value !== undefined) {
     const { written, complaints } = checkShape(document.value);
     reading.mistakes.push(...complaints.slice(0, MISTAKES_MAX));
-    configuration = readConfiguration(reading, written, resolve(fileName));
+    configuration = readConfiguration(reading, written, resolve(fileName), checkRules);
   }
   const mistakes = inOrder([
     ...document.mistakes,
@@ -55,7 +60,12 @@ export function checkConfiguration(text: string, fileName: string): Checked {
 }
 
 /** What it answers is whole only if nobody complained. */
-function readConfiguration(reading: Reading, written: Written, fileName: string): Configuration {
+function readConfiguration(
+  reading: Reading,
+  written: Written,
+  fileName: string,
+  checkRules: RuleChecker | undefined,
+): Configuration {
   const services = readServices(reading, written);
   const inbounds = (written.inbounds ?? []).map((inbound, index) =>
     readInbound(reading, inbound, index, services),
@@ -65,11 +75,13 @@ function readConfiguration(reading: Reading, written: Written, fileName: string)
   );
   const storePath = resolve(reading.baseDirectory, written.store ?? DEFAULTS.store);
   const admin = readAdmin(reading, written, dirname(storePath));
-  checkReferences(reading, written);
+  const names = checkReferences(reading, written);
   checkListenAddresses(reading, inbounds);
   checkAdminAddresses(reading, admin, inbounds);
   findTargetLoops(reading, inbounds);
-  reading.warnings.push(...notEnforced(written));
+  const judged = checkRules?.(written.rules ?? [], ruleNames(names, written));
+  reading.mistakes.push(...(judged?.mistakes ?? []));
+  reading.warnings.push(...notEnforced(written), ...(judged?.warnings ?? []));
 
   const usable: Outbound[] = outbounds.filter((outbound) => outbound !== undefined);
   if (usable.length === 0) usable.push(IMPLICIT_DIRECT);
@@ -85,12 +97,9 @@ function readConfiguration(reading: Reading, written: Written, fileName: string)
     inbounds: inbounds.filter((inbound) => inbound !== undefined),
     outbounds: usable,
     services: [...services.values()],
-    ruleSets: (written.rule_sets ?? []).flatMap((ruleSet) =>
-      ruleSet?.tag === undefined || ruleSet.path === undefined
-        ? []
-        : [{ tag: ruleSet.tag, path: resolve(reading.baseDirectory, ruleSet.path) }],
-    ),
-    rules: (written.rules ?? []).map((rule, index) => ({ path: `rules[${index}]`, written: { ...rule } })),
+    ruleSets: readRuleSets(reading, written.rule_sets),
+    rules: (written.rules ?? []).map((rule) => ({ ...rule })),
+    geo: readGeo(reading, written.geo),
     final: written.final ?? finalByDefault(usable),
   };
 }

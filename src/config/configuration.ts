@@ -2,6 +2,7 @@
 // address parsed, every reference known to lead somewhere. `check.ts` is the only producer. Values are plain, immutable
 // and comparable by structure, so that the plan of a reload can tell what changed. Control thread only.
 
+import type { RuleSetFormat } from '../layout/compiler-messages.ts';
 import type { AccessLog } from '../layout/keeper-messages.ts';
 
 /** Four int32 words of an IPv6 address in network order; IPv4 is mapped (0, 0, 0xffff, v4), as in `sys/socket-address`. */
@@ -173,16 +174,31 @@ export interface Service {
   readonly outbound: string | undefined;
 }
 
-interface RuleSet {
+interface RuleSetOfAnySource {
   readonly tag: string;
+  /** undefined: found out from the content. */
+  readonly format: Exclude<RuleSetFormat, 'mmdb'> | undefined;
+}
+
+/** From a file, which is watched. */
+export interface RuleSetFile extends RuleSetOfAnySource {
   /** Absolute. */
   readonly path: string;
 }
 
-/** A rule as written: the rules' compiler gives it its meaning. `source` leads back to the line. */
-interface Rule {
-  readonly path: string;
-  readonly written: Readonly<Record<string, unknown>>;
+/** From the network: https, or http of this machine. */
+export interface RuleSetUrl extends RuleSetOfAnySource {
+  /** Without user name and password; may hold a token. */
+  readonly url: string;
+  readonly intervalMs: number;
+}
+
+export type RuleSet = RuleSetFile | RuleSetUrl;
+
+/** mmdb files, absolute paths. */
+export interface Geo {
+  readonly country: string | undefined;
+  readonly asn: string | undefined;
 }
 
 export interface Admin {
@@ -217,7 +233,9 @@ export interface Configuration {
   readonly outbounds: readonly Outbound[];
   readonly services: readonly Service[];
   readonly ruleSets: readonly RuleSet[];
-  readonly rules: readonly Rule[];
+  /** As written: the rules' compiler gives them their meaning. */
+  readonly rules: readonly Readonly<Record<string, unknown>>[];
+  readonly geo: Geo;
   /** A tag in `outbounds`. */
   readonly final: string;
 }

@@ -2,7 +2,7 @@
 // warning until the day it holds; whoever builds the feature takes its line out of here.
 
 import type { Complaint, Path } from './mistakes.ts';
-import type { WrittenConfiguration } from './schema.ts';
+import type { WrittenConfiguration, WrittenRule } from './schema.ts';
 import type { Partly } from './shape.ts';
 
 const SERVICE_KEYS = ['gate', 'rate', 'devices'] as const;
@@ -31,9 +31,16 @@ export function notEnforced(written: Partly<WrittenConfiguration>): Complaint[] 
       if (service?.[key] !== undefined) meet(['services', index, key], `"${key}"`, 'services');
     }
   }
-  if ((written.rule_sets?.length ?? 0) > 0) meet(['rule_sets'], '"rule_sets"', '');
-  if ((written.rules?.length ?? 0) > 0) meet(['rules'], '"rules"', '');
   return [...kinds.values()].map(complaintOf);
+}
+
+/** As `notEnforced`, of rules. */
+export function rulesNotEnforced(rules: readonly (Partly<WrittenRule> | undefined)[]): Complaint[] {
+  const places = [...rules.keys()].filter((index) => rules[index]?.action === 'limit');
+  const [first] = places;
+  if (first === undefined) return [];
+  const path = ['rules', first, 'action'];
+  return [complaintOf({ path, what: 'action limit', where: 'rules', consequence: '', count: places.length })];
 }
 
 interface Kind {

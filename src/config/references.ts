@@ -1,6 +1,6 @@
 // What must be unique, and what must lead somewhere: tags, names, users, server names, listen addresses; members of
-// groups, outbounds of services and rules, rule sets, inbounds in rules, `final`. Works on the written form, so that a
-// mistake inside an object does not make its name look undefined.
+// groups, outbounds of services, `final`. Works on the written form, so that a mistake inside an object does not make its
+// name look undefined.
 
 import type { Inbound } from './configuration.ts';
 import { inboundTag } from './inbounds.ts';
@@ -12,15 +12,16 @@ import type { WrittenConfiguration } from './schema.ts';
 import type { Partly } from './shape.ts';
 
 type Written = Partly<WrittenConfiguration>;
-type WrittenRule = Partly<NonNullable<WrittenConfiguration['rules']>[number]>;
 
-interface Names {
+/** What there is, and where: also what was written wrong, so that who refers to it is not wrong as well. */
+export interface Names {
   readonly inbounds: ReadonlyMap<string, Path>;
   readonly outbounds: ReadonlyMap<string, Path>;
   readonly ruleSets: ReadonlyMap<string, Path>;
 }
 
-export function checkReferences(reading: Reading, written: Written): void {
+/** @returns what rules may refer to; who checks those looks for it himself */
+export function checkReferences(reading: Reading, written: Written): Names {
   const names = collectNames(reading, written);
   for (const [index, outbound] of (written.outbounds ?? []).entries()) {
     if (outbound?.type !== 'group') continue;
@@ -30,10 +31,8 @@ export function checkReferences(reading: Reading, written: Written): void {
   }
   findGroupLoops(reading, written.outbounds ?? []);
   checkServiceReferences(reading, written, names.outbounds);
-  for (const [index, rule] of (written.rules ?? []).entries()) {
-    checkRule(reading, rule, ['rules', index], names, false);
-  }
   refer(reading, ['final'], written.final, 'outbound', names.outbounds);
+  return names;
 }
 
 /** @param outbounds tags that exist; only the keys matter */
@@ -188,52 +187,21 @@ function unique(
   reading.mistakes.push({ path, found: quoted(value), expected: 'one that is not used yet', message });
 }
 
-function refer(
-  reading: Reading,
+/** Complains of a name that nothing has. Also for those who check rules. */
+export function refer(
+  reading: Pick<Reading, 'mistakes'>,
   path: Path,
   value: string | undefined,
   kind: string,
-  names: ReadonlyMap<string, unknown>,
+  names: { has(name: string): boolean; keys(): Iterable<string>; readonly size: number },
 ): void {
   if (value === undefined || names.has(value)) return;
   const found = quoted(value);
   const expected =
-    names.size === 0 ? `the tag of an ${kind}` : `one of ${[...names.keys()].slice(0, 10).join(', ')}`;
+    names.size === 0
+      ? `the tag of ${/^[aeiou]/.test(kind) ? 'an' : 'a'} ${kind}`
+      : `one of ${[...names.keys()].slice(0, 10).join(', ')}`;
   const near = nearest(value, names.keys());
   const message = `${kind} ${found} is not defined`;
   reading.mistakes.push({ path, found, expected, nearest: near, message });
-}
-
-function checkRule(
-  reading: Reading,
-  rule: WrittenRule | undefined,
-  path: Path,
-  names: Names,
-  isCondition: boolean,
-): void {
-  if (rule === undefined) return;
-  refer(reading, [...path, 'outbound'], rule.outbound, 'outbound', names.outbounds);
-  referAll(reading, [...path, 'rule_set'], rule.rule_set, 'rule_set', names.ruleSets);
-  referAll(reading, [...path, 'inbound'], rule.inbound, 'inbound', names.inbounds);
-  for (const [index, condition] of (rule.rules ?? []).entries()) {
-    checkRule(reading, condition as WrittenRule | undefined, [...path, 'rules', index], names, true);
-  }
-  const isRoute = rule.action === undefined || rule.action === 'route';
-  if (isCondition || !isRoute || rule.outbound !== undefined || rule.override_address !== undefined) return;
-  const message = 'says nothing to do; give it an `action` or an `outbound`';
-  reading.mistakes.push({ path, found: 'nothing', expected: '`action` or `outbound`', message });
-}
-
-function referAll(
-  reading: Reading,
-  path: Path,
-  values: string | readonly (string | undefined)[] | undefined,
-  kind: string,
-  names: ReadonlyMap<string, Path>,
-): void {
-  if (typeof values === 'string') {
-    refer(reading, path, values, kind, names);
-    return;
-  }
-  for (const [index, value] of (values ?? []).entries()) refer(reading, [...path, index], value, kind, names);
 }

@@ -20,6 +20,7 @@ export const DEFAULTS = {
   keepalive: { interval: '15s', count: 4 },
   ipVersion: 'prefer4',
   healthCheckInterval: '5s',
+  ruleSetInterval: '1d',
   strategy: 'round_robin',
   devices: {
     per: 'source',
@@ -31,6 +32,9 @@ export const DEFAULTS = {
     on_failure: 'last',
   },
 } as const;
+
+/** What the bytes of a rule set may be said to be. */
+const RULE_SET_FORMATS = ['source', 'binary', 'domains', 'networks'] as const;
 
 const NAME_LENGTH_MAX = 128;
 /** Patterns with this title are checked by the schema; all others belong to a parser that explains itself better. */
@@ -355,7 +359,23 @@ export const serviceSchema = closed({
 
 const ruleSet = closed({
   tag: name('Its name in rules.'),
-  path: text('a path', 'The file, in the rule-set source format of sing-box.'),
+  path: Type.Optional(text('a path', 'The file, which is watched. Either this or `url`.')),
+  url: Type.Optional(
+    text(
+      'an https address',
+      'Where it is fetched from: https, or http from this machine. Either this or `path`.',
+    ),
+  ),
+  format: Type.Optional(
+    oneOf(
+      RULE_SET_FORMATS,
+      'source, binary: rule sets of sing-box, as JSON or .srs; domains, networks: one a line. ' +
+        'Default: by the ending .json or .srs, or for .txt and .list by what stands in it.',
+    ),
+  ),
+  interval: Type.Optional(
+    duration('Between two looks at the `url`, at least 60s.', DEFAULTS.ruleSetInterval),
+  ),
 });
 
 function listOf(description: string) {
@@ -380,9 +400,13 @@ function numbersOf(description: string, minimum: number, maximum: number) {
 const flag = (description: string) => Type.Optional(Type.Boolean({ description }));
 
 const rule = closed({
-  id: Type.Optional(name('Its name in receipts and filters.')),
+  id: Type.Optional(
+    name(
+      'Its name in receipts and filters. Default: made of what it says, and so the same wherever it stands.',
+    ),
+  ),
   type: Type.Optional(
-    oneOf(['default', 'logical'], 'logical: combines `rules` by `mode`. Default: default.'),
+    oneOf(['default', 'logical'], 'logical: combines `rules` by `mode`. Default: default.', 'default'),
   ),
   mode: Type.Optional(oneOf(['and', 'or'], 'How a logical rule combines its rules.')),
   rules: Type.Optional(
@@ -397,45 +421,70 @@ const rule = closed({
   service: listOf('Names of services.'),
   user: listOf('User names.'),
   network: listOf('tcp, udp.'),
-  protocol: listOf('Sniffed: tls, http, quic, ssh, dns.'),
+  protocol: listOf(
+    'tls, http, quic, ssh, dns. Known from the start on sni inbounds and of absolute-form HTTP requests, ' +
+      'else after a rule with the action sniff.',
+  ),
   source_ip_cidr: listOf('Networks of the client.'),
   source_ip_is_private: flag('The client has a private address.'),
-  source_geoip: listOf('Countries of the client.'),
+  source_geoip: listOf('Countries of the client, of two letters; private.'),
   source_port: numbersOf('Ports of the client.', 0, 65_535),
-  source_port_range: listOf('Ranges of ports of the client: 1000:2000.'),
-  ip_cidr: listOf('Networks of the target.'),
+  source_port_range: listOf('Ranges of ports of the client: 1000:2000, :2000 or 3000:.'),
+  ip_cidr: listOf('Networks of the target. A name has addresses after a rule with the action resolve.'),
   ip_is_private: flag('The target has a private address.'),
-  ip_version: numbersOf('4 or 6.', 4, 6),
-  geoip: listOf('Countries of the target.'),
+  ip_version: numbersOf('4 or 6: what an address of the target is.', 4, 6),
+  geoip: listOf('Countries of the target, of two letters; private.'),
   asn: numbersOf('Autonomous systems of the target.', 1, 2 ** 32 - 1),
   port: numbersOf('Ports of the target.', 0, 65_535),
-  port_range: listOf('Ranges of ports of the target: 1000:2000.'),
+  port_range: listOf('Ranges of ports of the target: 1000:2000, :2000 or 3000:.'),
   domain: listOf('Whole names of the target.'),
-  domain_suffix: listOf('Ends of names of the target.'),
+  domain_suffix: listOf(
+    'Names of the target with all below them; only those below with a dot before: .example.com.',
+  ),
   domain_keyword: listOf('Parts of names of the target.'),
-  domain_regex: listOf('Expressions for names of the target.'),
+  domain_regex: listOf('Expressions for names of the target, without what takes more than linear time.'),
   process_name: listOf('Programs of local clients.'),
   process_path: listOf('Paths of programs of local clients.'),
   user_id: numbersOf('User ids of local clients.', 0, 2 ** 32 - 1),
   device: listOf('known, new, on_grace, denied.'),
-  time: listOf('Weekdays and hours: "mon-fri 08:00-18:00".'),
+  time: listOf('Local time: "mon-fri 08:00-18:00", "sat,sun", "22:00-06:00".'),
   external: Type.Optional(text('an http(s) address', 'Address that is asked for a judgement.')),
-  on_timeout: Type.Optional(oneOf(['skip', 'reject', 'allow'], 'What holds when a look-up takes too long.')),
   rule_set: listOf('Tags of rule sets.'),
   action: Type.Optional(
     oneOf(
       ['route', 'reject', 'limit', 'sniff', 'resolve'],
-      'What to do. Default: route, where `outbound` is given.',
+      'What to do. After limit, sniff and resolve the rules behind are looked at. Default: route, where `outbound` ' +
+        'or `override_address` or `override_port` is given.',
     ),
   ),
-  method: Type.Optional(oneOf(['reset', 'fin', 'drop'], 'How to reject.')),
-  outbound: Type.Optional(name('Tag of the outbound to route to.')),
+  method: Type.Optional(
+    oneOf(
+      ['reply', 'reset', 'fin', 'drop'],
+      "How to reject: in the client's protocol, by a reset, by an end of the stream, or by silence. Default: reply.",
+      'reply',
+    ),
+  ),
+  outbound: Type.Optional(name("Tag of the outbound to route to. Default: the service's, or `final`.")),
   override_address: Type.Optional(text('an address or a name', 'Connect to this address or name instead.')),
   override_port: Type.Optional(
     Type.Integer({ minimum: 1, maximum: 65_535, description: 'And to this port.' }),
   ),
   gate: Type.Optional(gate),
   rate: Type.Optional(rate),
+  sniffer: listOf('What the action sniff looks for: tls, http, quic, ssh, dns. Default: all.'),
+  timeout: Type.Optional(
+    duration(
+      'How long a look-up of this rule may take, at most 30s. Default: 300ms to sniff, 5s to resolve, else 1s.',
+    ),
+  ),
+  on_timeout: Type.Optional(
+    oneOf(
+      ['skip', 'reject', 'allow'],
+      'What holds when a look-up of this rule fails or is late: the next rules, a refusal, or the `outbound` of this ' +
+        'rule without a look at others. Default: skip.',
+      'skip',
+    ),
+  ),
 });
 
 export const configurationSchema = closed(
@@ -587,7 +636,21 @@ export const configurationSchema = closed(
       Type.Array(serviceSchema, { title: 'a list of services', description: 'Who connections belong to.' }),
     ),
     rule_sets: Type.Optional(
-      Type.Array(ruleSet, { title: 'a list of rule sets', description: 'Files that rules refer to.' }),
+      Type.Array(ruleSet, {
+        title: 'a list of rule sets',
+        description: 'Conditions that rules refer to, from files or the network.',
+      }),
+    ),
+    geo: Type.Optional(
+      closed(
+        {
+          country: Type.Optional(
+            text('a path', 'mmdb file of countries, for `geoip` and `source_geoip`. Default: none.'),
+          ),
+          asn: Type.Optional(text('a path', 'mmdb file of autonomous systems, for `asn`. Default: none.')),
+        },
+        { description: 'Where addresses belong.' },
+      ),
     ),
     rules: Type.Optional(
       Type.Array(Type.Unsafe<Static<typeof rule>>({ $ref: '#/definitions/rule' }), {
@@ -612,6 +675,17 @@ export const servicesSchema = closed(
   { title: 'a mapping with the key `services`' },
 );
 
+/** Rules alone, as the API is sent them. */
+export const rulesSchema = closed(
+  {
+    rules: Type.Array(Type.Unsafe<Static<typeof rule>>({ $ref: '#/definitions/rule' }), {
+      title: 'a list of rules',
+      description: 'Rules.',
+    }),
+  },
+  { title: 'a mapping with the key `rules`', definitions: { rule } },
+);
+
 /** The keys of each variant, for telling that a key belongs to another `type`. */
 export const VARIANT_KEYS: Readonly<Record<string, readonly { type: string; keys: readonly string[] }[]>> = {
   inbounds: INBOUND_VARIANTS.map(variantKeys),
@@ -621,6 +695,9 @@ export const VARIANT_KEYS: Readonly<Record<string, readonly { type: string; keys
 function variantKeys(variant: { properties: { type: { const: string } } }) {
   return { type: variant.properties.type.const, keys: Object.keys(variant.properties) };
 }
+
+/** One rule, as it is written. */
+export type WrittenRule = Static<typeof rule>;
 
 /** As written, once the shape is right. */
 export type WrittenConfiguration = Static<typeof configurationSchema>;

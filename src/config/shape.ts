@@ -10,6 +10,7 @@ import { nearest } from './nearest.ts';
 import {
   configurationSchema,
   NAME_TITLE,
+  rulesSchema,
   servicesSchema,
   VARIANT_KEYS,
   type WrittenConfiguration,
@@ -44,10 +45,19 @@ function validator(schema: object): () => ValidateFunction {
 
 const configurationValidator = validator(configurationSchema);
 const servicesValidator = validator(servicesSchema);
+const rulesValidator = validator(rulesSchema);
 
 /** @param value the plain value of a document; it is changed: see above */
 export function checkShape(value: unknown): Shape {
   return checkBy<WrittenConfiguration>(configurationValidator(), value);
+}
+
+/** Rules as the API is sent them. */
+export type WrittenRules = Pick<Required<WrittenConfiguration>, 'rules'>;
+
+/** As `checkShape`, for rules alone: `{ rules: [...] }`. */
+export function checkRulesShape(value: unknown): Shape<WrittenRules> {
+  return checkBy<WrittenRules>(rulesValidator(), value);
 }
 
 /** As `checkShape`, for services alone. */

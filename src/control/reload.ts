@@ -4,6 +4,7 @@
 
 import { readFile } from 'node:fs/promises';
 import { isDeepStrictEqual } from 'node:util';
+import { checkFileRules } from '../compile/check/check-rules.ts';
 import { checkConfiguration } from '../config/check.ts';
 import type { Checked } from '../config/check.ts';
 import type { Configuration } from '../config/configuration.ts';
@@ -54,7 +55,7 @@ export async function readConfiguration(fileName: string): Promise<Required<Chec
     const message = `${fileName} cannot be read: ${(cause as Error).message}`;
     throw new SluiceError('configuration_unreadable', message, { fileName }, cause);
   }
-  const { configuration, mistakes, warnings } = checkConfiguration(text, fileName);
+  const { configuration, mistakes, warnings } = checkConfiguration(text, fileName, checkFileRules);
   if (configuration === undefined) {
     const count = mistakes.length === 1 ? 'a mistake' : `${mistakes.length} mistakes`;
     throw new SluiceError('configuration_invalid', `${fileName} has ${count}`, { fileName, mistakes });

@@ -12,6 +12,8 @@ export interface RuleComplaint {
   readonly nearest?: string | undefined;
   readonly message?: string;
   readonly atKey?: boolean;
+  /** Whose rules the path leads into: it begins with `rules` and the place among theirs. Absent: of a rule-set file. */
+  readonly owner?: 'file' | 'api';
   /** Of a rule-set file: its name, and the place in it, from 1. */
   readonly fileName?: string;
   readonly line?: number;
@@ -90,8 +92,25 @@ export interface Compiled {
     readonly networks: number;
     readonly rules: number;
   }[];
+  /** Of the arena: the snapshot's own first, then those of its sets. */
+  readonly blocks: readonly ArenaBlock[];
+  /** In use, of the whole arena. */
+  readonly wordsUsed: number;
   readonly durationUs: number;
   readonly cpuUs: number;
+}
+
+export interface ArenaBlock {
+  readonly at: number;
+  readonly words: number;
+}
+
+/** What the compiler has not compiled yet, or no more: the same job is to be sent again with these sources. */
+export interface SourcesMissing {
+  readonly kind: 'sources_missing';
+  readonly job: number;
+  /** Of rule sets and geo files. */
+  readonly versions: readonly string[];
 }
 
 export interface CompileFailed {
@@ -163,6 +182,7 @@ export type CompilerRequest =
 export type CompilerAnswer =
   | Compiled
   | CompileFailed
+  | SourcesMissing
   /** While large sets compile. `done` and `all` are bytes of sources. */
   | {
       readonly kind: 'compiling';
@@ -180,4 +200,8 @@ export interface CompilerStart {
   readonly arena: SharedArrayBuffer;
   readonly hashKey: Int32Array;
   readonly nice: number;
+  /** Snapshots of the thread before that have not been released: their blocks stay where they are. */
+  readonly kept: readonly { readonly snapshotId: number; readonly blocks: readonly ArenaBlock[] }[];
+  /** List keys that rules have. */
+  readonly keys: readonly (readonly [id: string, key: number])[];
 }

@@ -3,6 +3,7 @@
 
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import { checkFileRules } from '../../src/compile/check/check-rules.ts';
 import { checkConfiguration } from '../../src/config/check.ts';
 import { DEFAULTS, configurationSchema } from '../../src/config/schema.ts';
 
@@ -69,12 +70,12 @@ export function configurationReference(): string {
 /** The example that uses every key says itself what is waiting for its feature. */
 function notEnforced(): string[] {
   const fileName = fileURLToPath(new URL('../../src/config/whole-example.yaml', import.meta.url));
-  const { warnings } = checkConfiguration(readFileSync(fileName, 'utf8'), fileName);
+  const { warnings } = checkConfiguration(readFileSync(fileName, 'utf8'), fileName, checkFileRules);
   const keys = warnings
     .filter(({ message }) => message.includes('not enforced yet'))
     .map(({ path, found }) => {
       const key = `\`${path.replaceAll(/\[\d+\]/g, '[]')}\``;
-      return /^(type|network) /.test(found) ? `${key} with \`${found.split(' ')[1]}\`` : key;
+      return /^(type|network|action) /.test(found) ? `${key} with \`${found.split(' ')[1]}\`` : key;
     });
   return [...new Set(keys)];
 }

@@ -4,6 +4,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { checkFileRules } from '../../src/compile/check/check-rules.ts';
 import { checkConfiguration } from '../../src/config/check.ts';
 import { blocks, pages, ROOT } from './pages.ts';
 
@@ -24,7 +25,7 @@ describe('configurations', () => {
   it('are there', () => expect(texts.length).toBeGreaterThan(5));
 
   it.each([...texts, example])('$name passes the check', ({ text }) => {
-    const { mistakes, warnings } = checkConfiguration(text, join(ROOT, 'examples/edge.yaml'));
+    const { mistakes, warnings } = checkConfiguration(text, join(ROOT, 'examples/edge.yaml'), checkFileRules);
     expect([...mistakes, ...warnings].map(({ path, message }) => `${path}: ${message}`)).toEqual([]);
   });
 });

@@ -1,0 +1,206 @@
+// Rules as written → rules as the compiler and the interpreter take them, or all that is wrong with them at once. Those of
+// the API stand before those of the file. Nothing is read and nothing is asked here: the same rules always get the same
+// answer. Compiler thread; for the file also the control thread and `sluice check`, which know its lines.
+//
+//   plain values → shape (the schema of the file) → conditions and actions → ids → warnings
+
+import { type Complaint, type Path, pathText, quoted } from '../../config/mistakes.ts';
+import { rulesNotEnforced } from '../../config/not-enforced.ts';
+import type { Reading } from '../../config/reading.ts';
+import type { JudgedRules, RuleNames } from '../../config/rule-checker.ts';
+import { checkRulesShape } from '../../config/shape.ts';
+import type { RuleComplaint } from '../../layout/compiler-messages.ts';
+import { EXTERNALS_MAX, RULES_MAX } from '../../layout/rules.ts';
+import type { Condition, Rule } from '../rule.ts';
+import { readDoing } from './action.ts';
+import { readCondition, type Written } from './condition.ts';
+import { idOf } from './identity.ts';
+import { isLookedUp, type PlacedRule, placeOf } from './placed-rule.ts';
+import { findShadowed } from './shadow.ts';
+import { warningsOf } from './warnings.ts';
+
+export interface RulesInit {
+  readonly apiRules: readonly unknown[];
+  readonly fileRules: readonly unknown[];
+  readonly names: RuleNames;
+}
+
+export interface CheckedRules {
+  /** In the order of their evaluation; whole only where there are no mistakes. */
+  readonly rules: Rule[];
+  readonly mistakes: RuleComplaint[];
+  readonly warnings: RuleComplaint[];
+}
+
+type Owner = Rule['owner'];
+
+/** A rule of one owner, before it has an id. */
+interface Draft {
+  readonly owner: Owner;
+  readonly index: number;
+  readonly given: string | undefined;
+  readonly id: string;
+  readonly rule: Omit<Rule, 'id'>;
+}
+
+const MISTAKES_MAX = 1_000;
+/** Logical rules may nest much less; what is deeper would exhaust the stack of those who look at it. */
+const DEPTH_MAX = 64;
+
+/** Checks everything. Paths begin with `rules` and the place among those of `owner`. */
+export function checkRules(init: RulesInit): CheckedRules {
+  const mistakes: RuleComplaint[] = [];
+  const warnings: RuleComplaint[] = [];
+  const drafts: Draft[] = [];
+  for (const owner of ['api', 'file'] as const) {
+    const list = owner === 'api' ? init.apiRules : init.fileRules;
+    const reading: Reading = { mistakes: [], warnings: [], baseDirectory: '' };
+    const written = checkShape(reading, list);
+    drafts.push(...readDrafts(reading, written, list, owner, init.names));
+    warnings.push(...owned(owner, rulesNotEnforced(written)), ...owned(owner, reading.warnings));
+    mistakes.push(...owned(owner, reading.mistakes));
+  }
+  const rules = named(drafts, mistakes);
+  checkBounds(rules, mistakes);
+  warnings.push(...judged(rules, init.names));
+  return {
+    rules: rules.map(({ rule }) => rule),
+    mistakes: mistakes.slice(0, MISTAKES_MAX),
+    warnings: warnings.slice(0, MISTAKES_MAX),
+  };
+}
+
+/** As `checkRules`, for the check of a whole file, which has seen to the shape. Is a `RuleChecker`. */
+export function checkFileRules(list: readonly (Written | undefined)[], names: RuleNames): JudgedRules {
+  const reading: Reading = { mistakes: [], warnings: [], baseDirectory: '' };
+  const drafts = readDrafts(reading, list, list, 'file', names);
+  const mistakes: RuleComplaint[] = [...reading.mistakes];
+  const rules = named(drafts, mistakes);
+  checkBounds(rules, mistakes);
+  return { mistakes, warnings: [...rulesNotEnforced(list), ...reading.warnings, ...judged(rules, names)] };
+}
+
+function owned(owner: Owner, complaints: readonly Complaint[]): RuleComplaint[] {
+  return complaints.map((complaint) => ({ ...complaint, owner }));
+}
+
+/** The shape is checked on a copy, from which wrong parts are cut out. */
+function checkShape(reading: Reading, list: readonly unknown[]): readonly (Written | undefined)[] {
+  const shallow = list.map((rule, index) => {
+    if (!isDeeperThan(rule, DEPTH_MAX)) return rule;
+    const expected = `at most ${DEPTH_MAX} levels`;
+    reading.mistakes.push({ path: ['rules', index], found: 'more', expected, message: 'is nested too deep' });
+    return { action: 'reject' };
+  });
+  const { written, complaints } = checkRulesShape({ rules: structuredClone(shallow) });
+  reading.mistakes.push(...complaints.slice(0, MISTAKES_MAX));
+  return written.rules ?? [];
+}
+
+function isDeeperThan(value: unknown, levels: number): boolean {
+  let level: unknown[] = [value];
+  for (let depth = 0; level.length > 0; depth++) {
+    if (depth > levels) return true;
+    level = level.flatMap((one) => (typeof one === 'object' && one !== null ? Object.values(one) : []));
+  }
+  return false;
+}
+
+/** @param asWritten the same rules before anything was cut out: what ids are made of */
+function readDrafts(
+  reading: Reading,
+  list: readonly (Written | undefined)[],
+  asWritten: readonly unknown[],
+  owner: Owner,
+  names: RuleNames,
+): Draft[] {
+  const drafts: Draft[] = [];
+  for (const [index, written] of list.entries()) {
+    if (written === undefined) continue;
+    const path: Path = ['rules', index];
+    const condition = readCondition(reading, written, path, names);
+    const doing = readDoing(reading, written, path, names);
+    if (doing === undefined) continue;
+    warnOfIdleTimeout(reading, written, path, condition, doing.action.kind);
+    const id = written.id ?? idOf(asWritten[index] as object);
+    const rule = { owner, path: pathText(path), condition, ...doing };
+    drafts.push({ owner, index, given: written.id, id, rule });
+  }
+  return drafts;
+}
+
+function warnOfIdleTimeout(
+  reading: Reading,
+  written: Written,
+  path: Path,
+  condition: Condition,
+  kind: string,
+): void {
+  if (kind === 'sniff' || kind === 'resolve' || isLookedUp(condition, true)) return;
+  for (const key of ['timeout', 'on_timeout'] as const) {
+    if (written[key] === undefined) continue;
+    const message = `${quoted(key)} has no effect: nothing of this rule has to be looked up`;
+    const expected = 'a rule with a look-up';
+    reading.warnings.push({ path: [...path, key], atKey: true, found: quoted(key), expected, message });
+  }
+}
+
+/** Ids that were given come first: a rule that is named after its words steps aside. */
+function named(drafts: readonly Draft[], mistakes: RuleComplaint[]): PlacedRule[] {
+  const first = new Map<string, Draft>();
+  for (const draft of drafts) {
+    if (draft.given === undefined) continue;
+    const before = first.get(draft.given);
+    if (before === undefined) {
+      first.set(draft.given, draft);
+      continue;
+    }
+    const message = `id ${quoted(draft.given)} is already used at ${placeOf(before.rule, draft.owner)}`;
+    mistakes.push({
+      owner: draft.owner,
+      path: ['rules', draft.index, 'id'],
+      found: quoted(draft.given),
+      expected: 'one that is not used yet',
+      message,
+    });
+  }
+  const taken = new Set(first.keys());
+  const copies = new Map<string, number>();
+  return drafts.map((draft) => {
+    let { id } = draft;
+    if (draft.given === undefined) {
+      let copy = copies.get(id) ?? 1;
+      while (taken.has(id)) id = `${draft.id}-${++copy}`;
+      copies.set(draft.id, copy);
+      taken.add(id);
+    }
+    return { rule: { id, ...draft.rule }, path: ['rules', draft.index] };
+  });
+}
+
+function checkBounds(rules: readonly PlacedRule[], mistakes: RuleComplaint[]): void {
+  const over = rules[RULES_MAX];
+  if (over !== undefined) {
+    const message = `there are ${rules.length} rules; expected at most ${RULES_MAX}, the others in rule sets`;
+    const expected = `at most ${RULES_MAX}`;
+    mistakes.push({ owner: over.rule.owner, path: over.path, found: `${rules.length}`, expected, message });
+  }
+  const externals = new Set<string>();
+  for (const { rule, path } of rules) {
+    const before = externals.size;
+    collectExternals(rule.condition, externals);
+    if (before > EXTERNALS_MAX || externals.size <= EXTERNALS_MAX) continue;
+    const message = `rules ask more than ${EXTERNALS_MAX} addresses for judgements`;
+    const expected = `at most ${EXTERNALS_MAX}`;
+    mistakes.push({ owner: rule.owner, path, found: 'another', expected, message });
+  }
+}
+
+function collectExternals(condition: Condition, into: Set<string>): void {
+  if (condition.kind === 'logical') for (const rule of condition.rules) collectExternals(rule, into);
+  else if (condition.external !== undefined) into.add(condition.external.url);
+}
+
+function judged(rules: readonly PlacedRule[], names: RuleNames): RuleComplaint[] {
+  return [...warningsOf(rules, names), ...findShadowed(rules)];
+}

@@ -1,0 +1,45 @@
+// What the check of a configuration asks of the check of its rules, which is the compiler's (compile/check/) and is handed
+// in by whoever may import both. So mistakes in rules are told together with all others, at their lines.
+
+import type { Complaint } from './mistakes.ts';
+import type { Names } from './references.ts';
+import type { WrittenConfiguration, WrittenRule } from './schema.ts';
+import type { Partly } from './shape.ts';
+
+/** What rules may refer to. */
+export interface RuleNames {
+  readonly inbounds: ReadonlySet<string>;
+  readonly outbounds: ReadonlySet<string>;
+  readonly ruleSets: ReadonlySet<string>;
+  /** Whether there is an mmdb file that knows countries, and autonomous systems. */
+  readonly hasGeoip: boolean;
+  readonly hasAsn: boolean;
+  /** By tag of an inbound, where it is known: then a `protocol` that none of them can tell is warned of. */
+  readonly inboundTypes?: ReadonlyMap<string, string>;
+}
+
+export interface JudgedRules {
+  readonly mistakes: readonly Complaint[];
+  readonly warnings: readonly Complaint[];
+}
+
+/** @param rules whose shape was checked already; paths begin with `rules` and the place in this list */
+export type RuleChecker = (
+  rules: readonly (Partly<WrittenRule> | undefined)[],
+  names: RuleNames,
+) => JudgedRules;
+
+export function ruleNames(names: Names, written: Partly<WrittenConfiguration>): RuleNames {
+  const types = [...names.inbounds].map(([tag, path]): [string, string] => {
+    const inbound = written.inbounds?.[Number(path[1])];
+    return [tag, inbound?.type ?? ''];
+  });
+  return {
+    inbounds: new Set(names.inbounds.keys()),
+    outbounds: new Set(names.outbounds.keys()),
+    ruleSets: new Set(names.ruleSets.keys()),
+    hasGeoip: written.geo?.country !== undefined,
+    hasAsn: written.geo?.asn !== undefined,
+    inboundTypes: new Map(types),
+  };
+}
