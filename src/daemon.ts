@@ -318,9 +318,9 @@ function serve(
   reply: (answer: ControlMessage) => void,
 ): void {
   if (message.kind === 'resolve') {
-    const { slot, generation } = message;
+    const { slot, generation, forRules } = message;
     names.resolve(message.name, message.ipVersion, message.source, (addresses, reason) => {
-      reply({ kind: 'resolved', slot, generation, addresses, reason });
+      reply({ kind: 'resolved', slot, generation, forRules, addresses, reason });
     });
   } else if (message.kind === 'verify') {
     const { slot, generation } = message;

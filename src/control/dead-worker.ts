@@ -6,6 +6,7 @@
 // descriptor already, and its number could be somebody else's by now.
 
 import { WORKER_DIED } from '../layout/reasons.ts';
+import { forgetFacts } from '../layout/facts.ts';
 import { ReceiptWriter } from '../layout/receipt-writer.ts';
 import { CLIENT, SERVER, SLOT_FREE } from '../layout/slot.ts';
 import type { Tables } from '../layout/tables.ts';
@@ -64,6 +65,7 @@ function settleSlots(
   const slots = tables.slots[worker];
   if (slots === undefined) return 0;
   const receipts = new ReceiptWriter(tables, worker);
+  const facts = tables.facts[worker];
   let connections = 0;
   for (let slot = 0; slot < slots.count; slot++) {
     const generation = slots.generation(slot);
@@ -75,6 +77,7 @@ function settleSlots(
       if (slots.sourceEntry(slot) >= 0) releaseSource(slots.sourceEntry(slot));
       slots.setSourceEntry(slot, -1);
       markDirty(tables, worker, slots.usage(slot));
+      if (facts !== undefined) forgetFacts(facts, tables.snapshots, slot);
       slots.setGeneration(slot, (generation + 1) | 0);
       connections++;
     } else if (slots.state(slot) === SLOT_FREE) {

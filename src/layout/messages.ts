@@ -183,6 +183,8 @@ export type ControlMessage =
       readonly kind: 'resolved';
       readonly slot: number;
       readonly generation: number;
+      /** As in the question; without it: false. An answer that came too late for rules is not taken for one to dial. */
+      readonly forRules?: boolean;
       readonly addresses: Int32Array;
       readonly reason: number;
     }
@@ -194,6 +196,8 @@ export type ControlMessage =
       readonly kind: 'looked_up';
       readonly slot: number;
       readonly generation: number;
+      /** As in the question: numbers of judgements are those of a snapshot. */
+      readonly snapshotRow: number;
       /** NEED_* (layout/rules.ts). */
       readonly need: number;
       /** Of NEED_EXTERNAL: number of the judgement. */
@@ -250,6 +254,8 @@ export type WorkerMessage =
       readonly kind: 'resolve';
       readonly slot: number;
       readonly generation: number;
+      /** A rule asks, not the dialling. */
+      readonly forRules: boolean;
       readonly name: string;
       readonly ipVersion: number;
       /** Whose look-ups under way are bounded together. */

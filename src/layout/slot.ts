@@ -27,6 +27,8 @@ export const SLOT_RESETTING = 5;
 export const SLOT_LINGERING = 6;
 /** Over, but its number still stands in the ready list: it is free once it came up there. */
 export const SLOT_ENDED = 7;
+/** A rule dropped it: nothing is said, nothing is read, until its handshake would have had to be over. */
+export const SLOT_SILENT = 8;
 
 // Sides, and the index of a vector by side: of the direction that comes from it, where it is about bytes (up comes from
 // the client, down from the server).

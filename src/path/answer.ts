@@ -7,12 +7,16 @@ import {
   CLIENT_CLOSED,
   CLIENT_RESET,
   HANDSHAKE_TIMEOUT,
+  LOOK_UP_TIMEOUT,
   MALFORMED_PROXY_HEADER,
+  RULE_REJECTED,
 } from '../layout/reasons.ts';
 import { CLIENT, SERVER } from '../layout/slot.ts';
+import { MAPPED_WORD } from '../sys/socket-address.ts';
 import type { DataWorker } from './data-worker.ts';
 import {
   STEP_CLIENT_HELLO,
+  STEP_HELLO_HEARD,
   STEP_HTTP_CONNECT_REPLY,
   STEP_HTTP_FORWARD_HEAD,
   STEP_HTTP_HEAD,
@@ -20,6 +24,7 @@ import {
   STEP_SOCKS_PASSWORD,
   STEP_SOCKS_REPLY,
   STEP_SOCKS_REQUEST,
+  STEP_TOLD,
 } from './flags.ts';
 import { HTTP_ESTABLISHED, httpRefusal } from './identify/http-refusals.ts';
 import {
@@ -64,6 +69,26 @@ export function sayConnected(w: DataWorker, slot: number): boolean {
 }
 
 /**
+ * Says that the way is open before it is, where the client's protocol makes it wait for that: nothing is owed to it then,
+ * and a refusal has no words any more. @returns whether the client still hears
+ */
+export function sayOpen(w: DataWorker, slot: number): boolean {
+  let length = 0;
+  switch (w.table.step(slot)) {
+    case STEP_SOCKS_REPLY:
+      length = writeSocksReply(w.headOut, SOCKS_SUCCEEDED, 0, 0, MAPPED_WORD, 0, 0);
+      break;
+    case STEP_HTTP_CONNECT_REPLY:
+      length = copyIn(w, HTTP_ESTABLISHED);
+      break;
+    default:
+      return true;
+  }
+  w.table.setStep(slot, STEP_TOLD);
+  return say(w, slot, length);
+}
+
+/**
  * Tells the client why not, as far as its protocol has words for it.
  * @returns whether something was said that the client should have the time to read
  */
@@ -91,6 +116,8 @@ function writeRefusal(w: DataWorker, step: number, reason: number): number {
       return copyIn(w, httpRefusal(reason));
     case STEP_CLIENT_HELLO:
       return reason === HANDSHAKE_TIMEOUT ? 0 : copyIn(w, tlsAlert(reason));
+    case STEP_HELLO_HEARD:
+      return reason === RULE_REJECTED || reason === LOOK_UP_TIMEOUT ? copyIn(w, tlsAlert(reason)) : 0;
     default:
       return 0;
   }

@@ -4,14 +4,17 @@
 import { Lists } from '../connection/lists.ts';
 import { Slots } from '../connection/slots.ts';
 import { Sources } from '../connection/sources.ts';
+import type { FactsTable } from '../layout/facts.ts';
 import type { ControlMessage, InboundDefinition, WorkerMessage } from '../layout/messages.ts';
-import { deriveNameKeys } from '../layout/name-hash.ts';
+import { deriveNameKeys, RULE_DOMAIN_SEED_KEY } from '../layout/name-hash.ts';
 import { ReceiptWriter } from '../layout/receipt-writer.ts';
 import type { SlotTable } from '../layout/slot.ts';
 import { PLAN_OBJECTS_MAX } from '../layout/tables.ts';
 import type { Tables } from '../layout/tables.ts';
 import type { UsageTable } from '../layout/usage.ts';
 import type { WorkerTable } from '../layout/worker.ts';
+import { Matcher } from '../match/matcher.ts';
+import { Query } from '../match/query.ts';
 import type { Ring } from '../memory/ring.ts';
 import { DescriptorBudget } from '../reactor/descriptor-budget.ts';
 import type { Mailbox } from '../reactor/mailbox.ts';
@@ -25,6 +28,7 @@ import { Candidates } from './outbound/candidates.ts';
 import type { Outbound } from './outbound/objects.ts';
 import { Buffers } from './relay/buffers.ts';
 import { Pipes } from './relay/pipes.ts';
+import { Route } from './route.ts';
 
 /** The largest head of any protocol that is peeked at: a ClientHello over several records, an HTTP head. */
 export const HEAD_BYTES_MAX = 20 * 1024;
@@ -68,6 +72,13 @@ export class DataWorker {
   readonly buffers: Buffers;
   readonly pipes: Pipes;
   readonly candidates: Candidates;
+  /** What rules know of a slot beside it; and the question, the matcher and the answer of the call in hand (rules/). */
+  readonly facts: FactsTable;
+  readonly query = new Query();
+  readonly matcher: Matcher;
+  readonly route = new Route();
+  /** Connections that are kept waiting for nothing (silence.ts). */
+  silent: number = 0;
   /** Set by whoever composes worker and reactor, before the first turn. */
   reactor!: Reactor;
 
@@ -129,8 +140,11 @@ export class DataWorker {
     const heads = tables.lists[index];
     const usage = tables.usage[index];
     const dirty = tables.dirty[index];
-    if (!table || !pipes || !heads || !usage || !dirty) throw new RangeError(`there is no worker ${index}`);
+    const facts = tables.facts[index];
+    if (!table || !pipes || !heads || !usage || !dirty || !facts)
+      throw new RangeError(`there is no worker ${index}`);
     this.table = table;
+    this.facts = facts;
     this.slots = new Slots(table);
     this.lists = new Lists(table, heads);
     this.isIndexed = tables.shared.limits.isIndexed;
@@ -149,5 +163,6 @@ export class DataWorker {
     this.headOut = new Uint8Array(new ArrayBuffer(HEAD_OUT_BYTES));
     this.headOutAddress = sys.addressOf(this.headOut);
     this.nameKeys = deriveNameKeys(tables.shared.hashKey);
+    this.matcher = new Matcher(tables.rules, this.nameKeys[RULE_DOMAIN_SEED_KEY] as number);
   }
 }

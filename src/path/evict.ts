@@ -11,13 +11,22 @@
 
 import { CURSORS_MAX } from '../connection/lists.ts';
 import type { EvictionJob } from '../layout/messages.ts';
-import { EVERY_CONNECTION, EVICT_COUNT, EVICT_END, EVICT_RECONCILE, OTHERS } from '../layout/messages.ts';
+import {
+  EVERY_CONNECTION,
+  EVICT_COUNT,
+  EVICT_END,
+  EVICT_RECONCILE,
+  OTHERS,
+  REJUDGE_NOT,
+  SAMPLE_MAX,
+} from '../layout/messages.ts';
 import { contains } from '../layout/network-set.ts';
 import { EVICTED } from '../layout/reasons.ts';
 import { NO_SLOT } from '../layout/lists.ts';
-import { SLOT_LINGERING } from '../layout/slot.ts';
+import { SLOT_LINGERING, SLOT_SILENT } from '../layout/slot.ts';
 import type { DataWorker } from './data-worker.ts';
 import { retire } from './retire.ts';
+import { rejudge, UNDECIDED } from './rules/rejudge.ts';
 import { whatWentStale } from './stale.ts';
 
 /**
@@ -58,6 +67,10 @@ export class Eviction {
   reportedMs: number;
   readonly beganMs: number;
   isDone = false;
+  /** Of a rejudgement: those that nobody can judge. */
+  undecided = 0;
+  /** Of a count: slot and generation of those that matched first. */
+  readonly sample: number[] = [];
   readonly byService: Breakdown = new Map();
   readonly byInbound: Breakdown = new Map();
 
@@ -196,30 +209,44 @@ function walkLists(w: DataWorker, eviction: Eviction, endsUs: number): void {
 
 /** The rate allows no end now, and this would be one. Whoever is only passed by does not wait, nor does a list's end. */
 function mustWait(w: DataWorker, eviction: Eviction, slot: number): boolean {
-  return eviction.allowance < 1 && reasonFor(w, eviction, slot) !== 0;
+  return eviction.allowance < 1 && reasonFor(w, eviction, slot, true) > 0;
 }
 
-/** @returns why the connection is to end (to be counted); 0: it is not meant */
-function reasonFor(w: DataWorker, eviction: Eviction, slot: number): number {
+/**
+ * @param isDry nothing changes, not the list in which the connection stands either
+ * @returns why the connection is to end (to be counted); 0: it is not meant; UNDECIDED: nobody can say
+ */
+function reasonFor(w: DataWorker, eviction: Eviction, slot: number, isDry: boolean): number {
   const { job } = eviction;
   if (!matches(w, job, slot)) return 0;
   if (job.action === EVICT_RECONCILE) {
     const stale = whatWentStale(w, slot);
-    // Who lingers was told no already, for a reason of its own.
-    return stale !== 0 && w.table.state(slot) === SLOT_LINGERING ? w.table.reason(slot) : stale;
+    // Who was refused already has a reason of its own.
+    return stale !== 0 && wasRefused(w, slot) ? w.table.reason(slot) : stale;
   }
   // It may have got the slot of one that the walk over all had not come to yet.
-  return w.table.startedMs(slot) > eviction.beganMs ? 0 : job.reason;
+  if (w.table.startedMs(slot) > eviction.beganMs) return 0;
+  if (job.rejudge === REJUDGE_NOT) return job.reason;
+  return rejudge(w, slot, job.snapshotRow, job.rejudge, isDry);
+}
+
+function wasRefused(w: DataWorker, slot: number): boolean {
+  const state = w.table.state(slot);
+  return state === SLOT_LINGERING || state === SLOT_SILENT;
 }
 
 function visit(w: DataWorker, eviction: Eviction, slot: number): void {
   const { job } = eviction;
-  const reason = reasonFor(w, eviction, slot);
-  if (reason === 0) return;
+  const reason = reasonFor(w, eviction, slot, job.action === EVICT_COUNT);
+  if (reason === UNDECIDED) eviction.undecided++;
+  if (reason <= 0) return;
   eviction.matched++;
   add(eviction.byService, w.table.service(slot), w.table.serviceGeneration(slot));
   add(eviction.byInbound, w.table.inbound(slot), w.table.inboundGeneration(slot));
-  if (job.action === EVICT_COUNT) return;
+  if (job.action === EVICT_COUNT) {
+    if (eviction.sample.length < SAMPLE_MAX * 2) eviction.sample.push(slot, w.table.generation(slot));
+    return;
+  }
   w.evictionId = job.action === EVICT_END ? job.id : 0;
   w.evictOrderly = job.orderly;
   retire(w, slot, reason);
@@ -282,8 +309,8 @@ function report(w: DataWorker, eviction: Eviction): void {
     isDone,
     byService: isDone ? triples(eviction.byService) : NOTHING,
     byInbound: isDone ? triples(eviction.byInbound) : NOTHING,
-    sample: NOTHING,
-    undecided: 0,
+    sample: isDone ? Int32Array.from(eviction.sample) : NOTHING,
+    undecided: eviction.undecided,
   });
 }
 

@@ -42,6 +42,9 @@ export const HEAD_DUE = 1 << 28;
 /** The target is a Unix socket: decided once, since the target's record may change while the connection waits. */
 export const UNIX_TARGET = 1 << 29;
 
+/** Something is known of it beside its slot (layout/facts.ts); without it those words are another connection's. */
+export const HAS_FACTS = 1 << 30;
+
 export const FRAMED = FRAMED_LENGTH | FRAMED_CHUNKED | REQUEST_OVER;
 
 // Steps of a handshake.
@@ -58,6 +61,10 @@ export const STEP_HTTP_FORWARD_HEAD = 9;
 export const STEP_CLIENT_HELLO = 10;
 /** Nothing is owed to the client in its protocol. */
 export const STEP_NONE = 11;
+/** The client was told that the way is open, before it was: so that it speaks, and a rule can look at what. */
+export const STEP_TOLD = 12;
+/** The server's name was heard; the hello is still in the socket. */
+export const STEP_HELLO_HEARD = 13;
 
 // What a stage answers, besides a retire reason (> 0).
 export const CONTINUE = 0;

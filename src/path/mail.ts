@@ -7,7 +7,7 @@ import { WORKER_DRAINING } from '../layout/worker.ts';
 import type { DataWorker } from './data-worker.ts';
 import { createOutbound } from './outbound/objects.ts';
 import { cancelEviction, startEviction } from './evict.ts';
-import { endAll, onResolved, onVerified } from './path.ts';
+import { endAll, onLookedUp, onResolved, onVerified } from './path.ts';
 
 /** Reads the mailbox empty. */
 export function readMail(w: DataWorker): void {
@@ -23,7 +23,17 @@ function carryOut(w: DataWorker, message: ControlMessage): void {
       applyPlan(w, message.plan);
       return;
     case 'resolved':
-      onResolved(w, message.slot, message.generation, message.addresses, message.reason);
+      onResolved(
+        w,
+        message.slot,
+        message.generation,
+        message.addresses,
+        message.reason,
+        message.forRules === true,
+      );
+      return;
+    case 'looked_up':
+      onLookedUp(w, message);
       return;
     case 'verified':
       onVerified(w, message.slot, message.generation, message.reason);

@@ -1,9 +1,9 @@
 // The path of a connection. This file alone knows the order of the stages; none of them knows another's.
 //
-//   listen ─► identify ─► admit ─► outbound ─► (connected) ─► relay ─► retire
-//               │  ▲                  │  ▲
-//               ▼  │ verified         ▼  │ resolved, connect outcome
-//              WAITING              WAITING, CONNECTING
+//   listen ─► identify ─► admit ─► rules ─► outbound ─► (connected) ─► relay ─► retire
+//               │  ▲               │  ▲         │  ▲
+//               ▼  │ verified      ▼  │ known   ▼  │ resolved, connect outcome
+//              WAITING            WAITING      WAITING, CONNECTING
 //
 // A stage takes a slot and answers CONTINUE, WAIT or a retire reason (> 0). Whatever the reason, the way out is
 // `refuse` (which may say it to the client first) and then `retire`. Owner worker only; the entry points are the reactor's.
@@ -19,7 +19,8 @@ import {
   CONNECT_TIMEOUT,
   SERVER_RESET,
 } from '../layout/reasons.ts';
-import type { InboundDefinition } from '../layout/messages.ts';
+import { WAITS_FOR_NOTHING, WAITS_FOR_RESOLUTION, WAITS_FOR_SNIFF } from '../layout/facts.ts';
+import type { ControlMessage, InboundDefinition } from '../layout/messages.ts';
 import {
   CLIENT,
   SERVER,
@@ -29,27 +30,33 @@ import {
   SLOT_LINGERING,
   SLOT_RELAYING,
   SLOT_RESETTING,
+  SLOT_SILENT,
   SLOT_WAITING,
 } from '../layout/slot.ts';
 import { UNIDENTIFIED } from '../layout/source.ts';
 import type { ReactorHandler } from '../reactor/reactor.ts';
 import { EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT, EPOLLPRI, EPOLLRDHUP } from '../sys/constants.ts';
 import { admit } from './admit.ts';
-import { sayRefused } from './answer.ts';
+import { aim } from './aim.ts';
 import { connected } from './connected.ts';
 import type { DataWorker } from './data-worker.ts';
 import { BROKEN, CONTINUE, ENDED, ENDING, QUEUED, READABLE, STEP_FORWARD, URGENT, WAIT } from './flags.ts';
 import { standAtSource } from './enroll.ts';
 import { isCredentialCurrent } from './identify/credentials.ts';
 import { firstStep, identify } from './identify/identify.ts';
-import { linger, startLinger } from './linger.ts';
+import { linger } from './linger.ts';
 import { acceptOne, learnCap, listenTimer, NONE_WAITING, registerClient, resumeListening } from './listen.ts';
 import { connectOutcome, dialNext } from './outbound/dial.ts';
 import { dialResolved, outbound } from './outbound/outbound.ts';
 import { isStillDelivering, resettingEvent, resettingStep } from './relay/ends.ts';
+import { refuse } from './refuse.ts';
 import { relayEvent, relayReady, startRelay } from './relay/relay.ts';
 import { takeUrgentInline } from './relay/turn.ts';
 import { dropCandidates, retire } from './retire.ts';
+import { takeAddresses } from './rules/resolve.ts';
+import { resumeInVain, resumeRules, rules, waitingRecord } from './rules/rules.ts';
+import { sniffOn } from './rules/sniff.ts';
+import { takeAnswer, waitsFor } from './rules/suspend.ts';
 import { whatWentStale } from './stale.ts';
 
 /** The reactor's handler for a worker. `onMail` is called when the control thread has sent something. */
@@ -113,8 +120,26 @@ function advance(w: DataWorker, slot: number): void {
   // It may have waited for a message since its credential was looked at.
   if (answer === CONTINUE && !isCredentialCurrent(w, slot)) answer = CREDENTIAL_REMOVED;
   if (answer === CONTINUE) answer = admit(w, slot);
+  if (answer === CONTINUE) {
+    aim(w, slot);
+    answer = rules(w, slot);
+  }
   if (answer === CONTINUE) answer = outbound(w, slot);
   if (answer > 0) refuse(w, slot, answer);
+}
+
+/** Its rules waited for something (rules/suspend.ts) that is there now, or will not come. */
+function goOn(w: DataWorker, slot: number, isInVain: boolean): void {
+  let answer = isInVain ? resumeInVain(w, slot) : resumeRules(w, slot);
+  if (answer === CONTINUE) answer = outbound(w, slot);
+  settle(w, slot, answer);
+}
+
+/** A connection that its rules have suspended has been given a reason to look. @returns whether it may go on */
+function mayGoOn(w: DataWorker, slot: number): boolean {
+  const stale = whatWentStale(w, slot);
+  if (stale !== 0) refuse(w, slot, stale);
+  return stale === 0;
 }
 
 function onConnection(w: DataWorker, token: number, generation: number, mask: number): void {
@@ -140,6 +165,11 @@ function onConnection(w: DataWorker, token: number, generation: number, mask: nu
       note(w, slot, CLIENT, mask);
       // Not for HUP: a Unix socket raises it for a plain close, with bytes still to be read.
       if ((mask & EPOLLERR) !== 0) reason = CLIENT_RESET;
+      else if (waitsFor(w, slot) === WAITS_FOR_SNIFF) sniffEvent(w, slot);
+      break;
+    case SLOT_SILENT:
+      // Whoever has gone need not be kept waiting.
+      if ((mask & (EPOLLERR | EPOLLHUP | EPOLLRDHUP)) !== 0) reason = table.reason(slot);
       break;
     case SLOT_RESETTING:
       reason = resettingEvent(w, slot, side, mask);
@@ -149,6 +179,14 @@ function onConnection(w: DataWorker, token: number, generation: number, mask: nu
       break;
   }
   if (reason > 0) retire(w, slot, reason);
+}
+
+/** The client has said something, and a rule looks at what it speaks. */
+function sniffEvent(w: DataWorker, slot: number): void {
+  if (!mayGoOn(w, slot)) return;
+  const answer = sniffOn(w, slot, waitingRecord(w, slot));
+  if (answer === CONTINUE) goOn(w, slot, false);
+  else settle(w, slot, answer);
 }
 
 /** Keeps what an event said for the relay that has not begun. */
@@ -198,15 +236,6 @@ function settle(w: DataWorker, slot: number, answer: number): void {
   if (answer !== WAIT && answer !== CONTINUE) refuse(w, slot, answer);
 }
 
-/** No: said in the client's protocol where that has words for it, then over. */
-function refuse(w: DataWorker, slot: number, reason: number): void {
-  if (sayRefused(w, slot, reason)) {
-    if (startLinger(w, slot, reason) !== 0) retire(w, slot, reason);
-  } else {
-    retire(w, slot, reason);
-  }
-}
-
 function onReady(w: DataWorker, slot: number): void {
   const table = w.table;
   table.setFlags(slot, table.flags(slot) & ~QUEUED);
@@ -239,6 +268,10 @@ function onDeadline(w: DataWorker, slot: number): void {
       refuse(w, slot, HANDSHAKE_TIMEOUT);
       return;
     case SLOT_WAITING:
+      if (waitsFor(w, slot) !== WAITS_FOR_NOTHING) {
+        if (mayGoOn(w, slot)) goOn(w, slot, true);
+        return;
+      }
       // With an outbound it is a name that was asked, else a password.
       refuse(w, slot, table.outbound(slot) >= 0 ? NAME_FAILED : HANDSHAKE_TIMEOUT);
       return;
@@ -254,6 +287,7 @@ function onDeadline(w: DataWorker, slot: number): void {
       return;
     }
     case SLOT_LINGERING:
+    case SLOT_SILENT:
       retire(w, slot, table.reason(slot));
   }
 }
@@ -272,10 +306,27 @@ export function onResolved(
   generation: number,
   addresses: Int32Array,
   reason: number,
+  forRules: boolean,
 ): void {
   if (!isWaiting(w, slot, generation)) return;
+  const waits = waitsFor(w, slot);
+  if (forRules) {
+    if (waits !== WAITS_FOR_RESOLUTION || !mayGoOn(w, slot)) return;
+    takeAddresses(w, slot, addresses);
+    goOn(w, slot, false);
+    return;
+  }
+  // Nobody dials yet.
+  if (waits !== WAITS_FOR_NOTHING) return;
   const stale = whatWentStale(w, slot);
   settle(w, slot, stale !== 0 ? stale : dialResolved(w, slot, addresses, reason));
+}
+
+/** The control thread has found out what a rule wanted to know, or could not. */
+export function onLookedUp(w: DataWorker, answer: Extract<ControlMessage, { kind: 'looked_up' }>): void {
+  const { slot, generation } = answer;
+  if (!isWaiting(w, slot, generation) || !takeAnswer(w, slot, answer)) return;
+  if (mayGoOn(w, slot)) goOn(w, slot, false);
 }
 
 /** The control thread has judged a password: the handshake goes on at the same step, where the proof is now known. */

@@ -4,11 +4,12 @@
 // A connection that ended as both sides wished is closed with FINs. Any other is reset on the sides that live: a stream
 // that was cut short must never look like one that was complete. (It also leaves no TIME_WAIT behind.)
 
+import { forgetFacts } from '../layout/facts.ts';
 import { CLIENT_CLOSED, FINISHED, REFUSAL_OF_REASON } from '../layout/reasons.ts';
-import { CLIENT, DOWN, SERVER, SLOT_LINGERING, UP } from '../layout/slot.ts';
+import { CLIENT, DOWN, SERVER, SLOT_LINGERING, SLOT_SILENT, UP } from '../layout/slot.ts';
 import type { DataWorker } from './data-worker.ts';
 import { expel } from './enroll.ts';
-import { BROKEN, QUEUED } from './flags.ts';
+import { BROKEN, HAS_FACTS, QUEUED } from './flags.ts';
 import { dropLeft } from './relay/leftovers.ts';
 import { stopSplicing } from './relay/splice.ts';
 
@@ -29,6 +30,8 @@ export function retire(w: DataWorker, slot: number, reason: number): void {
   stopSplicing(w, slot, UP);
   stopSplicing(w, slot, DOWN);
   dropCandidates(w, slot);
+  if ((flags & HAS_FACTS) !== 0) forgetFacts(w.facts, w.tables.snapshots, slot);
+  if (table.state(slot) === SLOT_SILENT) w.silent--;
   w.budget.give(CONNECTION_DESCRIPTORS);
   if (!w.warming) w.receipts.write(slot, w.reactor.nowMs, reason, w.evictionId);
   countRefusal(w, slot, reason);

@@ -2,7 +2,14 @@
 // that is two queues. Tests write rows and plans, let actors play clients and servers on the same network (`peers`), and
 // turn the worker. Everything repeats with the network's seed.
 
-import { LIST_INBOUND, LIST_OUTBOUND, LIST_SERVICE, LIST_SOURCE, LIST_USER } from '../../src/layout/lists.ts';
+import {
+  LIST_INBOUND,
+  LIST_OUTBOUND,
+  LIST_RULE,
+  LIST_SERVICE,
+  LIST_SOURCE,
+  LIST_USER,
+} from '../../src/layout/lists.ts';
 import {
   EVERYTHING,
   EVICT_RECONCILE,
@@ -60,6 +67,8 @@ const BOUNDS: DataWorkerBounds = { buffers: 8, candidates: 16 };
 const BUDGET = 1_000;
 const HASH_KEY = Int32Array.of(1, 2, 3, 4);
 const BACKLOG = 512;
+/** Keys of rules that tests use. */
+const RULE_KEYS_CHECKED = 64;
 /** A turn that waits, waits no longer than this. */
 const TURN_MS_MAX = 1_000;
 
@@ -346,6 +355,7 @@ function linked(tables: Tables): number {
     [LIST_USER, credentials],
     [LIST_INBOUND, PLAN_OBJECTS_MAX],
     [LIST_OUTBOUND, PLAN_OBJECTS_MAX],
+    [LIST_RULE, RULE_KEYS_CHECKED],
   ];
   let sum = 0;
   for (const [kind, count] of keys) {

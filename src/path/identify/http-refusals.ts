@@ -13,8 +13,10 @@ import {
   CREDENTIAL_REMOVED,
   HANDSHAKE_TIMEOUT,
   HEADER_TOO_LARGE,
+  LOOK_UP_TIMEOUT,
   NAME_FAILED,
   REASONS_COUNT,
+  RULE_REJECTED,
   reasonName,
   reasonSource,
   SERVICE_DISABLED,
@@ -64,6 +66,8 @@ const statusOfReason: readonly (readonly [reason: number, status: RefusalStatus]
   [TRANSFER_CODING_UNSUPPORTED, 501],
   [NAME_FAILED, 502],
   [CONNECT_TIMEOUT, 504],
+  [RULE_REJECTED, 403],
+  [LOOK_UP_TIMEOUT, 504],
 ];
 
 /** A whole response that refuses, ending the connection. While modules load. */

@@ -27,6 +27,7 @@ import {
   CONTINUE,
   STEP_CLIENT_HELLO,
   STEP_FORWARD,
+  STEP_HELLO_HEARD,
   STEP_HTTP_CONNECT_REPLY,
   STEP_HTTP_FORWARD_HEAD,
   STEP_HTTP_HEAD,
@@ -244,6 +245,7 @@ function clientHello(w: DataWorker, slot: number, length: number): number {
   const enrolled = enrollFree(w, slot, service);
   if (enrolled !== CONTINUE) return enrolled;
   leadTo(w, slot, target);
+  w.table.setStep(slot, STEP_HELLO_HEARD);
   return CONTINUE;
 }
 

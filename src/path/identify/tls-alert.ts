@@ -7,11 +7,13 @@
 import {
   HEADER_TOO_LARGE,
   MALFORMED_TLS,
+  RULE_REJECTED,
   SERVER_NAME_MISSING,
   SERVER_NAME_UNKNOWN,
 } from '../../layout/reasons.ts';
 
 const HANDSHAKE_FAILURE = 40;
+const ACCESS_DENIED = 49;
 const DECODE_ERROR = 50;
 const UNRECOGNIZED_NAME = 112;
 
@@ -20,11 +22,13 @@ function fatalAlert(description: number): Uint8Array {
 }
 
 const handshakeFailure = fatalAlert(HANDSHAKE_FAILURE);
+const accessDenied = fatalAlert(ACCESS_DENIED);
 const decodeError = fatalAlert(DECODE_ERROR);
 const unrecognizedName = fatalAlert(UNRECOGNIZED_NAME);
 
 /** The alert for a reason; to be written, never changed. */
 export function tlsAlert(reason: number): Uint8Array {
   if (reason === SERVER_NAME_MISSING || reason === SERVER_NAME_UNKNOWN) return unrecognizedName;
+  if (reason === RULE_REJECTED) return accessDenied;
   return reason === MALFORMED_TLS || reason === HEADER_TOO_LARGE ? decodeError : handshakeFailure;
 }

@@ -42,6 +42,11 @@ export class Candidates {
     this.tried[block] = 1;
   }
 
+  /** How many addresses it holds. */
+  size(block: number): number {
+    return this.count[block] as number;
+  }
+
   /** How many have not been tried. */
   left(block: number): number {
     return (this.count[block] as number) - (this.tried[block] as number);

@@ -1,83 +1,84 @@
 // Outbound: which object carries the connection, which address it dials. Owner worker only. It asks for names by mail and
-// waits (an uncached name is one of the two things that may make a first byte wait, DESIGN law 3); all else is here.
+// waits (an uncached name is one of the few things that may make a first byte wait, DESIGN law 3); all else is here.
 
-import { formatIp } from '../../layout/ip-address.ts';
+import { RESOLVED } from '../../layout/facts.ts';
 import { LIST_OUTBOUND } from '../../layout/lists.ts';
 import {
   CONNECT_UNREACHABLE,
-  KERNEL_ERROR,
   NAME_NOT_FOUND,
   OUTBOUND_REMOVED,
   OUTBOUND_UNAVAILABLE,
 } from '../../layout/reasons.ts';
 import { ONLY_IPV4, ONLY_IPV6, OUTBOUND_DIRECT } from '../../layout/messages.ts';
-import { TARGET_IP, TARGET_NAME, TARGET_UNIX } from '../../layout/service.ts';
-import { SLOT_WAITING } from '../../layout/slot.ts';
+import { OVERRIDE_NAME, OVERRIDE_NONE } from '../../layout/rules.ts';
 import { MAPPED_WORD } from '../../sys/socket-address.ts';
+import { hasFacts, haveFacts } from '../aim.ts';
+import { askName, targetName } from '../ask-name.ts';
 import type { DataWorker } from '../data-worker.ts';
 import { UNIX_TARGET, WAIT } from '../flags.ts';
-import { HOST_IP } from '../identify/parsed.ts';
+import { dropCandidates } from '../retire.ts';
 import { ADDRESSES_MAX } from './candidates.ts';
 import { dial } from './dial.ts';
 import type { Outbound } from './objects.ts';
 import { judgeTarget } from './target-policy.ts';
 
 /**
- * Chooses the outbound and starts towards the target: the slot's target record where an operator wrote it, else
- * what the client named (`w.parsed`, which the stage before has just filled).
+ * Takes the outbound that a rule chose (`w.route`), else the service's, else `final`, and starts towards the target: the one
+ * that a rule put in its place, else what the slot and its facts say.
  * @returns WAIT or a retire reason
  */
 export function outbound(w: DataWorker, slot: number): number {
-  const table = w.table;
-  const ofService = w.tables.services.outbound(table.service(slot));
-  const index = ofService >= 0 ? ofService : w.final;
+  const { route, table } = w;
+  const index = route.outbound >= 0 ? route.outbound : defaultOutbound(w, slot);
   const chosen = w.outbounds[index];
   if (chosen === undefined) return OUTBOUND_REMOVED;
+  // The rules may be older than the plan: its index may be another outbound's by now.
+  if (route.outbound >= 0 && chosen.definition.generation !== route.outboundGeneration)
+    return OUTBOUND_REMOVED;
   table.setOutbound(slot, index);
   table.setHandshakeMs(slot, w.reactor.nowMs - table.startedMs(slot));
   if (w.isIndexed) w.lists.link(LIST_OUTBOUND, index, slot);
   table.setOutboundGeneration(slot, chosen.definition.generation);
   if (chosen.definition.kind !== OUTBOUND_DIRECT) return OUTBOUND_UNAVAILABLE;
-  return table.targetIndex(slot) >= 0 ? toRecord(w, slot, chosen) : toChosen(w, slot, chosen);
+  if (route.override !== OVERRIDE_NONE || route.port !== 0) return toOverride(w, slot, chosen);
+  return toTarget(w, slot, chosen);
 }
 
-/** An operator wrote the target. */
-function toRecord(w: DataWorker, slot: number, chosen: Outbound): number {
-  const targets = w.tables.targets;
-  const target = w.table.targetIndex(slot);
-  w.table.setTargetPort(slot, targets.port(target));
-  switch (targets.kind(target)) {
-    case TARGET_IP:
-      for (let word = 0; word < 4; word++) w.table.setTarget(slot, word, targets.address(target, word));
-      return dial(w, slot);
-    case TARGET_UNIX:
-      w.table.setFlags(slot, w.table.flags(slot) | UNIX_TARGET);
-      return dial(w, slot);
-    case TARGET_NAME:
-      return askName(w, slot, chosen, recordText(w, target));
-    default:
-      return KERNEL_ERROR;
-  }
+/** Of connections that no rule sends anywhere else. */
+export function defaultOutbound(w: DataWorker, slot: number): number {
+  const ofService = w.tables.services.outbound(w.table.service(slot));
+  return ofService >= 0 ? ofService : w.final;
 }
 
-/** The client chose it: an address is judged now, a name when its addresses are known. */
-function toChosen(w: DataWorker, slot: number, chosen: Outbound): number {
-  const table = w.table;
-  const parsed = w.parsed;
-  table.setTargetPort(slot, parsed.port);
-  if (parsed.hostKind !== HOST_IP) {
-    return askName(
-      w,
-      slot,
-      chosen,
-      Buffer.from(parsed.name.subarray(0, parsed.nameLength)).toString('latin1'),
-    );
+/** A rule says where to go instead. What it takes the place of is kept: rules judge by that. */
+function toOverride(w: DataWorker, slot: number, chosen: Outbound): number {
+  const { facts, route, table } = w;
+  haveFacts(w, slot);
+  facts.setOverride(slot, route.override);
+  facts.setOverrideHash(slot, route.overrideHash());
+  facts.setChosenPort(slot, table.targetPort(slot));
+  for (let word = 0; word < 4; word++) facts.setChosen(slot, word, table.target(slot, word));
+  if (route.port !== 0) table.setTargetPort(slot, route.port);
+  if (route.override === OVERRIDE_NONE) return toTarget(w, slot, chosen);
+  dropCandidates(w, slot);
+  table.setFlags(slot, table.flags(slot) & ~UNIX_TARGET);
+  table.setTargetIndex(slot, -1);
+  if (route.override === OVERRIDE_NAME) {
+    const name = Buffer.from(route.name.subarray(0, route.nameBytes)).toString('latin1');
+    return askToDial(w, slot, chosen, name);
   }
-  const words = parsed.hostWords;
-  for (let word = 0; word < 4; word++) table.setTarget(slot, word, words[word] as number);
-  const isIpv4 = words[0] === 0 && words[1] === 0 && words[2] === MAPPED_WORD;
-  const version = chosen.definition.ipVersion;
-  if (version === (isIpv4 ? ONLY_IPV6 : ONLY_IPV4)) {
+  for (let word = 0; word < 4; word++) table.setTarget(slot, word, route.address[word] as number);
+  return dial(w, slot);
+}
+
+function toTarget(w: DataWorker, slot: number, chosen: Outbound): number {
+  if (hasFacts(w, slot) && w.facts.isNamed(slot) === 1) {
+    return w.facts.isResolved(slot) === RESOLVED
+      ? dialKnown(w, slot, chosen)
+      : askToDial(w, slot, chosen, targetName(w, slot));
+  }
+  if (!isClientsChoice(w, slot)) return dial(w, slot);
+  if (!mayUse(chosen, w.table.target(slot, 0), w.table.target(slot, 1), w.table.target(slot, 2))) {
     // No connect was tried: the errno of another connection's is not to be told.
     w.connectErrno = 0;
     return CONNECT_UNREACHABLE;
@@ -86,23 +87,52 @@ function toChosen(w: DataWorker, slot: number, chosen: Outbound): number {
   return judged === 0 ? dial(w, slot) : judged;
 }
 
-/**
- * Mail: it allocates, and it is not rare. Every connection to a name costs a message to the control thread and its answer,
- * also where the control thread has the name in its cache; a shared table that workers read in place is to replace that.
- */
-function askName(w: DataWorker, slot: number, chosen: Outbound, name: string): number {
-  w.table.setState(slot, SLOT_WAITING);
-  w.mailbox.post({
-    kind: 'resolve',
-    slot,
-    generation: w.table.generation(slot),
-    name,
-    ipVersion: chosen.definition.ipVersion,
-    source: sourceText(w, slot),
-  });
-  // The control thread has its own, shorter limit for a name; this one is for the case that it never answers.
-  w.reactor.wheel.arm(slot, (w.reactor.nowTick + w.connectMs) | 0);
+/** An operator's targets and overrides are not judged. */
+function isClientsChoice(w: DataWorker, slot: number): boolean {
+  if (w.table.targetIndex(slot) >= 0) return false;
+  return !hasFacts(w, slot) || w.facts.override(slot) === OVERRIDE_NONE;
+}
+
+/** Whether the outbound goes to addresses of that family. */
+function mayUse(chosen: Outbound, word0: number, word1: number, word2: number): boolean {
+  const isIpv4 = word0 === 0 && word1 === 0 && word2 === MAPPED_WORD;
+  return chosen.definition.ipVersion !== (isIpv4 ? ONLY_IPV6 : ONLY_IPV4);
+}
+
+/** The control thread has its own, shorter limit for a name; ours is for the case that it never answers. */
+function askToDial(w: DataWorker, slot: number, chosen: Outbound, name: string): number {
+  askName(w, slot, name, chosen.definition.ipVersion, false, w.connectMs);
   return WAIT;
+}
+
+/** A rule has had the name resolved: of what is known, what the outbound and the policy allow. */
+function dialKnown(w: DataWorker, slot: number, chosen: Outbound): number {
+  const { candidates, table } = w;
+  const block = table.candidates(slot);
+  const size = block < 0 ? 1 : candidates.size(block);
+  const isChosen = isClientsChoice(w, slot);
+  w.connectErrno = 0;
+  let refusal = CONNECT_UNREACHABLE;
+  let count = 0;
+  for (let address = 0; address < size; address++) {
+    if (block >= 0)
+      for (let word = 0; word < 4; word++) table.setTarget(slot, word, candidates.word(block, address, word));
+    if (!mayUse(chosen, table.target(slot, 0), table.target(slot, 1), table.target(slot, 2))) continue;
+    const judged = isChosen ? judge(w, slot, chosen) : 0;
+    if (judged !== 0) {
+      refusal = judged;
+      continue;
+    }
+    if (block >= 0)
+      for (let word = 0; word < 4; word++) candidates.set(block, count, word, table.target(slot, word));
+    count++;
+  }
+  if (count === 0) return refusal;
+  if (block >= 0) {
+    candidates.begin(block, count);
+    for (let word = 0; word < 4; word++) table.setTarget(slot, word, candidates.word(block, 0, word));
+  }
+  return dial(w, slot);
 }
 
 /**
@@ -114,7 +144,7 @@ export function dialResolved(w: DataWorker, slot: number, addresses: Int32Array,
   const table = w.table;
   const chosen = w.outbounds[table.outbound(slot)];
   if (chosen === undefined) return OUTBOUND_REMOVED;
-  const isChosen = table.targetIndex(slot) < 0;
+  const isChosen = isClientsChoice(w, slot);
   let block = -1;
   let count = 0;
   let refusal = reason === 0 ? NAME_NOT_FOUND : reason;
@@ -149,18 +179,4 @@ function judge(w: DataWorker, slot: number, chosen: Outbound): number {
     table.target(slot, 3),
     table.targetPort(slot),
   );
-}
-
-function sourceText(w: DataWorker, slot: number): string {
-  const words = new Int32Array(4);
-  for (let word = 0; word < 4; word++) words[word] = w.table.source(slot, word);
-  return formatIp(words);
-}
-
-function recordText(w: DataWorker, target: number): string {
-  const length = w.tables.targets.textBytes(target);
-  const bytes = Buffer.alloc(length);
-  for (let i = 0; i < length; i++)
-    bytes[i] = (w.tables.targets.text(target, i >> 2) >>> ((i & 3) * 8)) & 0xff;
-  return bytes.toString('utf8');
 }
