@@ -51,7 +51,8 @@ function harmless(address: string): string {
 export function describeRuleSet(set: RuleSetStatus): RuleSetAnswer {
   return {
     tag: set.tag,
-    from: harmless(set.from),
+    // What follows the question mark may be a token.
+    from: harmless(set.from).replace(/^(https?:[^?]*)\?.*$/, '$1?...'),
     kind: set.kind,
     format: set.format,
     state: set.state,

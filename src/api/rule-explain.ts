@@ -59,6 +59,8 @@ const explanationSchema = Type.Object(
   { title: 'Explanation' },
 );
 
+/** What a request says. */
+export type ExplainedBody = Static<typeof connectionSchema>;
 export type ExplanationAnswer = Static<typeof explanationSchema>;
 
 export function ruleExplainRoute(app: FastifyInstance, { rules }: ApiContext): void {

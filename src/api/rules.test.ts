@@ -146,7 +146,7 @@ describe('PUT /v1/rules', () => {
     const { call, asked } = await setUp();
     const revisionAsked = async (ifMatch: string) => {
       await call('PUT', '/v1/rules', { rules: [] }, { 'if-match': ifMatch });
-      return (asked.at(-1)?.at(-1) as { ifRevision?: number }).ifRevision;
+      return (asked.at(-1)?.at(-1) as { ifRevision?: number } | undefined)?.ifRevision;
     };
     expect(await revisionAsked(`"${REVISION}"`)).toBe(REVISION);
     expect(await revisionAsked(`"9", "${REVISION}"`)).toBe(REVISION);

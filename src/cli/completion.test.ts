@@ -1,4 +1,4 @@
-// The scripts are run by the shells that they are for, on a `sluice` that only lists services. Shells that are not
+// The scripts are run by the shells that they are for, on a `sluice` that only lists names. Shells that are not
 // installed are passed over, and said to be.
 
 import { execFileSync, spawnSync } from 'node:child_process';
@@ -100,6 +100,7 @@ describe.each(['bash', 'zsh', 'fish'])('completion for %s', (shell) => {
       'ps',
       'evict',
       'services',
+      'rules',
       'schema',
       'completion',
     ]) {
@@ -122,6 +123,15 @@ describe.each(['bash', 'zsh', 'fish'])('completion for %s', (shell) => {
     expect(offered(['sluice', 'evict', '--service', 'al']).toSorted()).toEqual(['albert', 'alice']);
     expect(offered(['sluice', 'services', 'show', 'b'])).toEqual(['bob']);
     expect(offered(['sluice', 'evict', '--rate', ''])).toEqual([]);
+    expect(offered(['sluice', 'rules', 'sn'])).toEqual(['snapshots']);
+    expect(offered(['sluice', 'rules', 'put', '--reconcile', '']).toSorted()).toEqual([
+      'all',
+      'none',
+      'reject',
+    ]);
+    expect(offered(['sluice', 'rules', 'convert', 'edge'])).toEqual(['edge.yaml']);
+    expect(offered(['sluice', 'rules', 'show', 'b'])).toEqual(['bob']);
+    expect(offered(['sluice', 'ps', '--rule', 'al']).toSorted()).toEqual(['albert', 'alice']);
   });
 
   it.skipIf(!isInstalled(shell))('asks the daemon that the line names, and runs no name', async () => {
@@ -129,7 +139,11 @@ describe.each(['bash', 'zsh', 'fish'])('completion for %s', (shell) => {
     const offered = OFFERS[shell] as (words: readonly string[]) => string[];
     rmSync(join(directory, 'asked'), { force: true });
     offered(['sluice', 'evict', '-c', 'edge.yaml', '--service', '']);
-    expect(readFileSync(join(directory, 'asked'), 'utf8').trim()).toBe('services list --names -c edge.yaml');
+    offered(['sluice', 'evict', '-c', 'edge.yaml', '--rule', '']);
+    expect(readFileSync(join(directory, 'asked'), 'utf8').trim().split('\n')).toEqual([
+      'services list --names -c edge.yaml',
+      'rules list --names -c edge.yaml',
+    ]);
     expect(existsSync(join(directory, 'owned'))).toBe(false);
   });
 });

@@ -1,13 +1,13 @@
 // Completion scripts for three shells, made from the commands themselves, so that they cannot fall behind. What may stand at
-// a place is one of four kinds: words that are known, a file, the name of a service (asked of the daemon that the line
-// names), or anything.
+// a place is one of five kinds: words that are known, a file, the name of a service or the id of a rule (asked of the daemon
+// that the line names), or anything.
 
 import type { Argument, Command } from 'commander';
 
 export const SHELLS = ['bash', 'zsh', 'fish'] as const;
 export type Shell = (typeof SHELLS)[number];
 
-type Kind = 'file' | 'service' | 'any';
+type Kind = 'file' | 'service' | 'rule' | 'any';
 
 interface OptionWords {
   readonly flags: readonly string[];
@@ -61,7 +61,8 @@ function argumentKind(registered: readonly Argument[]): Kind {
 }
 
 function kindOf(name: string): Kind {
-  return name === 'file' || name === 'path' ? 'file' : name === 'service' ? 'service' : 'any';
+  if (name === 'file' || name === 'path') return 'file';
+  return name === 'service' || name === 'rule' ? name : 'any';
 }
 
 /** Flags with a value, by what it is; a flag means the same in every command. */
@@ -89,6 +90,7 @@ function cases(commands: readonly CommandWords[], indent: string): { flags: stri
   const flags = [
     `${valueFlags(commands, 'file').join('|')}) kind=file ;;`,
     `${valueFlags(commands, 'service').join('|')}) kind=service ;;`,
+    `${valueFlags(commands, 'rule').join('|')}) kind=rule ;;`,
     ...[...choiceFlags(commands)].map(
       ([flag, choices]) => `${flag}) kind=words; offered="${choices.join(' ')}" ;;`,
     ),
@@ -110,7 +112,7 @@ function holders(commands: readonly CommandWords[]): string {
 function bash(commands: readonly CommandWords[]): string {
   const { flags, paths } = cases(commands, '    ');
   return `# source <(sluice completion bash)
-_sluice_services() {
+_sluice_names() {
   local -a daemon=()
   local at
   for ((at = 2; at < COMP_CWORD; at++)); do
@@ -118,7 +120,7 @@ _sluice_services() {
     -c | --config | --socket) daemon+=("\${COMP_WORDS[at]}" "\${COMP_WORDS[at + 1]}") ;;
     esac
   done
-  "\${COMP_WORDS[0]}" services list --names "\${daemon[@]}" 2>/dev/null
+  "\${COMP_WORDS[0]}" "$1" list --names "\${daemon[@]}" 2>/dev/null
 }
 _sluice() {
   local current=\${COMP_WORDS[COMP_CWORD]} path=\${COMP_WORDS[1]} offered="" kind="" argument=any
@@ -147,15 +149,16 @@ ${paths}    esac
     compopt -o filenames 2>/dev/null
     COMPREPLY+=($(compgen -f -- "$current"))
     ;;
-  service:* | words:service)
+  service:* | rule:* | words:service | words:rule)
     # Not by compgen -W, which would expand what a name may hold.
     case $current in
     -*) ;;
     *)
-      local name
+      local name list=services
+      case $kind:$argument in *rule*) list=rules ;; esac
       while IFS= read -r name; do
         [[ $name == "$current"* ]] && COMPREPLY+=("$(printf %q "$name")")
-      done < <(_sluice_services)
+      done < <(_sluice_names "$list")
       ;;
     esac
     ;;
@@ -171,7 +174,7 @@ function zsh(commands: readonly CommandWords[]): string {
     .map(({ path, description }) => `    '${path}:${quoted(description).replaceAll(':', '\\:')}'`)
     .join('\n');
   return `#compdef sluice
-_sluice_services() {
+_sluice_names() {
   local -a daemon
   local at
   for ((at = 3; at < CURRENT; at++)); do
@@ -179,7 +182,7 @@ _sluice_services() {
       -c|--config|--socket) daemon+=("$words[at]" "$words[at+1]") ;;
     esac
   done
-  $words[1] services list --names $daemon 2>/dev/null
+  $words[1] $1 list --names $daemon 2>/dev/null
 }
 _sluice() {
   local -a commands
@@ -206,7 +209,8 @@ ${paths}    esac
   [[ $kind == words ]] && compadd -- \${=offered}
   case $kind:$argument in
     file:*|words:file) _files ;;
-    service:*|words:service) compadd -- \${(f)"$(_sluice_services)"} ;;
+    service:*|words:service) compadd -- \${(f)"$(_sluice_names services)"} ;;
+    rule:*|words:rule) compadd -- \${(f)"$(_sluice_names rules)"} ;;
   esac
 }
 compdef _sluice sluice
@@ -216,7 +220,7 @@ compdef _sluice sluice
 function fish(commands: readonly CommandWords[]): string {
   const lines = [
     'complete -c sluice -f',
-    'function __sluice_services; set -l line (commandline -opc); set -l daemon; for at in (seq 2 (count $line)); contains -- $line[$at] -c --config --socket; and set -a daemon $line[$at] $line[(math $at + 1)]; end; command $line[1] services list --names $daemon 2>/dev/null; end',
+    'function __sluice_names; set -l line (commandline -opc); set -l daemon; for at in (seq 2 (count $line)); contains -- $line[$at] -c --config --socket; and set -a daemon $line[$at] $line[(math $at + 1)]; end; command $line[1] $argv[1] list --names $daemon 2>/dev/null; end',
   ];
   for (const command of commands) {
     const [name = '', below] = command.path.split(' ');
@@ -236,8 +240,8 @@ function fish(commands: readonly CommandWords[]): string {
     }
     if (!isHolder) for (const word of command.words) lines.push(`complete -c sluice -n '${when}' -a ${word}`);
     if (command.argument === 'file') lines.push(`complete -c sluice -n '${when}' -F`);
-    if (command.argument === 'service')
-      lines.push(`complete -c sluice -n '${when}' -a '(__sluice_services)'`);
+    if (command.argument === 'service' || command.argument === 'rule')
+      lines.push(`complete -c sluice -n '${when}' -a '(__sluice_names ${command.argument}s)'`);
     for (const option of isHolder ? [] : command.options) lines.push(fishOption(when, option));
   }
   return `${lines.join('\n')}\n`;
@@ -250,8 +254,8 @@ function fishOption(when: string, { flags, description, value, choices }: Option
       ? ` -x -a '${choices.join(' ')}'`
       : value === 'file'
         ? ' -r -F'
-        : value === 'service'
-          ? " -x -a '(__sluice_services)'"
+        : value === 'service' || value === 'rule'
+          ? ` -x -a '(__sluice_names ${value}s)'`
           : value === 'any'
             ? ' -x'
             : '';

@@ -3,7 +3,8 @@
 
 import { Argument, type Command, InvalidArgumentError, Option } from 'commander';
 import type { EvictOptions } from './evict.ts';
-import { parseInterval } from './watch.ts';
+import { addRules } from './rule-commands.ts';
+import { watchOption } from './watch.ts';
 
 const LIMIT_DEFAULT = 1_000;
 
@@ -11,16 +12,11 @@ const LIMIT_DEFAULT = 1_000;
 export type WithDaemon = (command: Command) => Command;
 type Exit = (code: number) => void;
 
-export function watchOption(): Option {
-  return new Option('-w, --watch [seconds]', 'again and again, every 2 seconds or as given')
-    .preset('2')
-    .argParser(parseInterval);
-}
-
 export function addGovernance(program: Command, withDaemon: WithDaemon, exit: Exit): void {
   addPs(program, withDaemon, exit);
   addEvict(program, withDaemon, exit);
   addServices(program, withDaemon, exit);
+  addRules(program, withDaemon, exit);
 }
 
 function addPs(program: Command, withDaemon: WithDaemon, exit: Exit): void {
@@ -129,7 +125,7 @@ function withFilter(command: Command): Command {
     .option('--source <address>', 'from this address or prefix')
     .option('--inbound <tag>', 'through this inbound')
     .option('--outbound <tag>', 'through this outbound')
-    .option('--rule <tag>', 'decided by this rule');
+    .option('--rule <rule>', 'decided by this rule');
 }
 
 function limitOption(): Option {

@@ -5,8 +5,9 @@ import { Argument, Command, CommanderError } from 'commander';
 import { CommandFailure } from './client.ts';
 import { SHELLS } from './completion.ts';
 import type { Shell } from './completion.ts';
-import { addGovernance, watchOption } from './governance-commands.ts';
+import { addGovernance } from './governance-commands.ts';
 import { EXIT_CODES_HELP, EXIT_INTERNAL, EXIT_OK, EXIT_USAGE } from './exit-codes.ts';
+import { watchOption } from './watch.ts';
 
 export interface ProgramInit {
   readonly version: string;

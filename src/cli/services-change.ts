@@ -1,11 +1,11 @@
 // `sluice services put|set|enable|disable|delete|load`: one request each; the daemon checks, the CLI prints. With --if-match a
 // change is made only to the revision that was looked at.
 
-import { readFileSync } from 'node:fs';
 import type { Static } from 'typebox';
 import { parse } from 'yaml';
 import type { serviceChangedSchema, servicesChangedSchema } from '../api/service-answer.ts';
 import { ask, CommandFailure, type DaemonOptions, type Question } from './client.ts';
+import { isMapping, readDocument } from './document.ts';
 import { EXIT_REFUSED, EXIT_USAGE } from './exit-codes.ts';
 import { type OutputOptions, printAnswer } from './refusal.ts';
 import { servicePath } from './services.ts';
@@ -125,31 +125,4 @@ function valueOf(text: string): unknown {
   } catch {
     return text;
   }
-}
-
-function readDocument(fileName: string): unknown {
-  let text: string;
-  try {
-    text = readFileSync(fileName === '-' ? 0 : fileName, 'utf8');
-  } catch (error) {
-    throw new CommandFailure(EXIT_REFUSED, `${fileName} cannot be read: ${(error as Error).message}`);
-  }
-  try {
-    // A hundred thousand services as JSON are read many times faster as what they are.
-    return /^\s*[[{]/.test(text) ? parseJsonFirst(text) : (parse(text) as unknown);
-  } catch (error) {
-    throw new CommandFailure(EXIT_REFUSED, `${fileName}: ${(error as Error).message}`);
-  }
-}
-
-function parseJsonFirst(text: string): unknown {
-  try {
-    return JSON.parse(text) as unknown;
-  } catch {
-    return parse(text) as unknown;
-  }
-}
-
-function isMapping(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

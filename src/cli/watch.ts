@@ -2,7 +2,7 @@
 // they follow each other. Ctrl-C is how it ends, and no failure.
 
 import { setTimeout } from 'node:timers/promises';
-import { InvalidArgumentError } from 'commander';
+import { InvalidArgumentError, Option } from 'commander';
 import { EXIT_OK } from './exit-codes.ts';
 
 const INTERVAL_MIN_MS = 100;
@@ -10,12 +10,18 @@ const CLEAR = '\u001b[H\u001b[2J\u001b[3J';
 
 export interface WatchOptions {
   readonly json?: boolean;
-  /** Milliseconds, as `parseInterval` answers them. */
+  /** Milliseconds, as `watchOption` reads them. */
   readonly watch?: number;
 }
 
+export function watchOption(): Option {
+  return new Option('-w, --watch [seconds]', 'again and again, every 2 seconds or as given')
+    .preset('2')
+    .argParser(parseInterval);
+}
+
 /** `2`, `1.5s`, `500ms`. @returns milliseconds */
-export function parseInterval(text: string): number {
+function parseInterval(text: string): number {
   const parts = /^(\d{1,6}(?:\.\d{1,3})?)(ms|s)?$/.exec(text);
   const ms = parts === null ? NaN : Number(parts[1]) * (parts[2] === 'ms' ? 1 : 1_000);
   if (!(ms >= INTERVAL_MIN_MS)) {
