@@ -9,7 +9,7 @@
 //   word 4  bits: numbers of labels that records have (bit 31: 32 and more)
 //   word 5  shared ends: count; then for each: place in the pool << 8 | bytes
 //
-//   record: bytes of the rest · shared end << 2 | kind · [class itself] · [class below] · the rest of the name
+//   record: characters of the rest · shared end << 2 | kind · [class itself] · [class below] · the rest, 6 bits each
 //
 // Classes are inherited: a record's class has those of the ends of it that are in the table as well, so that the longest
 // alone is asked. Any thread; allocates nothing.
@@ -22,6 +22,13 @@ export const RECORD_ITSELF = 1;
 export const RECORD_BELOW = 2;
 /** Numbers of shared ends: 0 is none. */
 export const SHARED_ENDS_MAX = 63;
+
+/** What names are made of (RFC 1123, and the underscore of service names), by 6 bits; 0 is none of them. */
+export const NAME_CODES = new Uint8Array(256);
+for (const [index, byte] of Buffer.from('abcdefghijklmnopqrstuvwxyz0123456789-_.').entries()) {
+  NAME_CODES[byte] = index + 1;
+}
+export const NAME_CODE_BITS = 6;
 
 const DOT = 0x2e;
 const LEVEL_BITS_MAX = 31;
@@ -160,6 +167,10 @@ function compare(
     length = rest;
   }
   if (length !== rest) return ANOTHER;
-  for (let i = 0; i < rest; i++) if (bytes[p + i] !== name[start + i]) return ANOTHER;
+  for (let i = 0, bit = 0; i < rest; i++, bit += NAME_CODE_BITS) {
+    const at8 = p + (bit >>> 3);
+    const code = (((bytes[at8] as number) | ((bytes[at8 + 1] as number) << 8)) >>> (bit & 7)) & 0x3f;
+    if (code !== NAME_CODES[name[start + i] as number]) return ANOTHER;
+  }
   return (kind & wanted) === 0 ? -1 : found;
 }
