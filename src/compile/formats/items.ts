@@ -1,8 +1,9 @@
 // The items of a headless rule: one reader each, by name. A reader takes all values at once and is silent about those that are
 // right. What can't be judged at all is in UNJUDGED.
 
-import { type Path, shown } from '../../config/mistakes.ts';
+import { type Path, quoted, shown } from '../../config/mistakes.ts';
 import { NETWORK_TCP, NETWORK_UDP } from '../../layout/rules.ts';
+import { regexMistake } from '../build/regex-machine.ts';
 import type { Items, Network, Range } from '../rule.ts';
 import { addAdGuardPattern } from './adguard.ts';
 import { type Complaints, complain } from './complaints.ts';
@@ -57,7 +58,7 @@ export const ITEMS: ReadonlyMap<string, ReadItem> = new Map<string, ReadItem>([
     listOf('domainSuffix', domainSuffixOf, 'a domain name such as example.com or .example.com'),
   ],
   ['domain_keyword', listOf('domainKeyword', keywordOf, 'a part of a domain name')],
-  ['domain_regex', listOf('domainRegex', textOf, 'a regular expression')],
+  ['domain_regex', readRegexes],
   ['source_ip_cidr', listOf('sourceIpCidr', cidrOf, NETWORK_FORMS)],
   ['ip_cidr', listOf('ipCidr', cidrOf, NETWORK_FORMS)],
   ['source_port', listOf('sourcePort', portOf, `a port, 0 to ${PORT_MAX}`)],
@@ -110,8 +111,12 @@ function complainValue(
   index: number,
   expected: string,
 ): void {
-  const where = path.at(-1) === key ? [...path, index] : [...path, key];
-  complain(reading.mistakes, { path: where, found: shown(value, []), expected });
+  complain(reading.mistakes, { path: valuePath(path, key, index), found: shown(value, []), expected });
+}
+
+/** A value that is no list is not numbered. */
+function valuePath(path: Path, key: string, index: number): Path {
+  return path.at(-1) === key ? [...path, index] : [...path, key];
 }
 
 function domainOf(value: unknown): string | undefined {
@@ -149,6 +154,31 @@ function portRangeOf(value: unknown): Range | undefined {
   const from = Number(parts[1] ?? '');
   const to = parts[2] === '' ? PORT_MAX : Number(parts[2]);
   return from <= to && to <= PORT_MAX ? { from, to } : undefined;
+}
+
+/** Tried out here, since only here it is known where they stand. */
+function readRegexes(
+  reading: ItemReading,
+  items: Writable,
+  values: readonly unknown[],
+  path: Path,
+  key: string,
+): boolean {
+  if (!hasRoom(reading, values.length, path)) return true;
+  const list: string[] = [];
+  for (const [index, value] of values.entries()) {
+    const text = textOf(value);
+    const mistake = text === undefined ? undefined : regexMistake(text);
+    if (text === undefined) complainValue(reading, value, path, key, index, 'a regular expression');
+    else if (mistake === undefined) list.push(text);
+    else {
+      const { wrong, at, expected } = mistake;
+      const message = `${quoted(text)} is no expression that is judged here: ${wrong} at character ${at + 1}`;
+      complain(reading.mistakes, { path: valuePath(path, key, index), found: wrong, expected, message });
+    }
+  }
+  items.domainRegex = [...items.domainRegex, ...list];
+  return true;
 }
 
 /** `icmp` is a network of sing-box, but of no connection here: alone it can't be judged, beside another it adds nothing. */

@@ -51,6 +51,8 @@ interface Walk {
   readonly path: Int32Array;
   visits: number;
   found: number;
+  /** Whether any value has what is asked for: a database of cities knows no systems. */
+  isOfKind: boolean;
 }
 
 /** @param wanted codes of countries in upper case, or numbers of autonomous systems */
@@ -76,9 +78,15 @@ export function networksOf(
       path: new Int32Array(4),
       visits: metadata.nodes * VISITS_PER_NODE,
       found: 0,
+      isOfKind: false,
     };
     visit(walk, 0, 0);
-    return { networks, mistakes: [] };
+    if (walk.isOfKind || wanted.size === 0) return { networks, mistakes: [] };
+    const what = kind === 'country' ? 'countries' : 'autonomous systems';
+    const message = `knows no ${what}: it is of type "${metadata.databaseType}"`;
+    const expected = `a database of ${what}`;
+    const mistake = { path: [], found: metadata.databaseType, expected, message, fileName };
+    return { networks, mistakes: [mistake] };
   } catch (error) {
     if (!(error instanceof Garbled)) throw error;
     const message = `is garbled at byte ${error.at}: ${error.message}`;
@@ -105,6 +113,7 @@ function visit(walk: Walk, node: number, depth: number): void {
   for (let side = 0; side < 2; side++) {
     if (side === 1) path[depth >> 5] = (path[depth >> 5] as number) | (1 << (31 - (depth & 31)));
     const record = recordAt(walk.values, metadata, node, side);
+    if (record === 0) throw new Garbled(node, 'a tree that leads back to its root');
     if (record < metadata.nodes) {
       const isAlias = record === ipv4Node && !(depth === IPV4_DEPTH - 1 && isZero(path));
       if (!isAlias) visit(walk, record, depth + 1);
@@ -147,12 +156,10 @@ function answer(walk: Walk, record: number, depth: number): void {
 function listFor(walk: Walk, at: number): Network[] | undefined {
   const { values, networks, kind } = walk;
   if (at < values.base) throw new Garbled(at, 'a record that leads between tree and values');
-  if (kind === 'asn') {
-    const number = asnAt(values, at);
-    return number === undefined ? undefined : networks.get(number);
-  }
-  const code = countryAt(values, at);
-  return code === undefined ? undefined : networks.get(code.toUpperCase());
+  const key = kind === 'asn' ? asnAt(values, at) : countryAt(values, at)?.toUpperCase();
+  if (key === undefined) return undefined;
+  walk.isOfKind = true;
+  return networks.get(key);
 }
 
 function countryAt(values: MmdbValues, at: number): string | undefined {

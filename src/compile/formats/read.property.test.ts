@@ -38,7 +38,7 @@ const plain: fc.Arbitrary<SourceRule> = fc
       domain: list(name),
       domain_suffix: list(suffix),
       domain_keyword: list(label),
-      domain_regex: list(text),
+      domain_regex: list(label.map((one) => `^${one}\\..+$`)),
       source_ip_cidr: list(network),
       ip_cidr: list(network),
       source_port: list(port),

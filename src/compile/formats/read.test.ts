@@ -77,6 +77,16 @@ describe('source format', () => {
     ]);
   });
 
+  it('tries expressions out', () => {
+    const [mistake, ...others] = source({ domain_regex: ['^ok$', '^(?=ad)'] }).mistakes;
+    expect(others).toEqual([]);
+    expect(mistake).toMatchObject({ path: ['rules', 0, 'domain_regex', 1], line: 1 });
+    expect(mistake?.message).toMatch(
+      /^"\^\(\?=ad\)" is no expression that is judged here: .* at character \d+$/,
+    );
+    expect(source({ domain_regex: '(' }).mistakes[0]?.path).toEqual(['rules', 0, 'domain_regex']);
+  });
+
   it('takes versions 1 to 4, comments and a byte order mark', () => {
     for (const version of [1, 2, 3, 4]) {
       const text = `\ufeff{ // what it is\n "version": ${version}, /* here */ "rules": [{"domain": "a.example//b"}, {"port": 1}] }`;
