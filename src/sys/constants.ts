@@ -49,6 +49,7 @@ export const EPOLLET = 1 << 31;
 export const AF_UNIX = 1;
 export const AF_INET = 2;
 export const AF_INET6 = 10;
+export const AF_NETLINK = 16;
 export const SOCK_STREAM = 1;
 export const SOCK_DGRAM = 2;
 
@@ -69,6 +70,8 @@ export const SO_KEEPALIVE = 9;
 export const SO_OOBINLINE = 10;
 export const SO_LINGER = 13;
 export const SO_REUSEPORT = 15;
+/** Of its answer the first word is the peer's process. */
+export const SO_PEERCRED = 17;
 export const SO_BINDTODEVICE = 25;
 export const SO_MARK = 36;
 
@@ -83,6 +86,8 @@ export const TCP_KEEPINTVL = 5;
 export const TCP_KEEPCNT = 6;
 export const TCP_CONGESTION = 13;
 export const TCP_USER_TIMEOUT = 18;
+
+export const NETLINK_SOCK_DIAG = 4;
 
 export const SPLICE_F_MOVE = 1;
 export const SPLICE_F_NONBLOCK = 2;
