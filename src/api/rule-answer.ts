@@ -1,5 +1,4 @@
-// Rules as the API shows them: what was written, and beside it what only a running daemon knows. What an address carries as
-// user and password is never shown. Control thread.
+// Rules as the API shows them: what was written, and beside it what only a running daemon knows. Control thread.
 
 import type {
   InstallationProgress,
@@ -32,27 +31,13 @@ export function describeRules(current: RulesInForce): RulesAnswer {
 
 function describeRule(rule: RuleInForce): RulesAnswer['rules'][number] {
   const { id, owner, position, key, action, connections, written } = rule;
-  return { id, owner, position, key, action, connections, rule: withoutSecrets(written) };
-}
-
-/** The one thing in a rule that may carry a password is the address of a judgement. */
-function withoutSecrets(written: Readonly<Record<string, unknown>>): Record<string, unknown> {
-  const shown: Record<string, unknown> = { ...written };
-  const { external, rules } = written;
-  if (typeof external === 'string') shown['external'] = harmless(external);
-  if (Array.isArray(rules)) shown['rules'] = rules.map((rule) => withoutSecrets(rule as typeof written));
-  return shown;
-}
-
-function harmless(address: string): string {
-  return address.replace(/\/\/[^/@]*@/, '//...@');
+  return { id, owner, position, key, action, connections, rule: { ...written } };
 }
 
 export function describeRuleSet(set: RuleSetStatus): RuleSetAnswer {
   return {
     tag: set.tag,
-    // What follows the question mark may be a token.
-    from: harmless(set.from).replace(/^(https?:[^?]*)\?.*$/, '$1?...'),
+    from: set.from,
     kind: set.kind,
     format: set.format,
     state: set.state,

@@ -49,7 +49,7 @@ export const CHANGED: RulesChanged = {
 
 const SET: RuleSetStatus = {
   tag: 'ads',
-  from: 'https://reader:secret@lists.example/ads.srs',
+  from: 'https://lists.example/ads.srs',
   kind: 'remote',
   format: 'binary',
   state: 'stale',
@@ -119,7 +119,7 @@ export function noteRules() {
           key: 1,
           connections: 12,
           action: 'route',
-          written: { id: 'corp', domain_suffix: 'corp.example', external: 'http://u:secret@judge.example/' },
+          written: { id: 'corp', domain_suffix: 'corp.example', external: 'http://judge.example/' },
         },
         {
           id: 'ads',

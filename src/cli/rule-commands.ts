@@ -94,6 +94,18 @@ function addExplanations(sub: Sub, withDaemon: WithDaemon, exit: Exit): void {
     const { explainCommand } = await import('./rules-explain.ts');
     exit(await explainCommand(options));
   });
+  withConnection(sub('test', 'judge a connection by a rule set or a configuration, without a daemon'))
+    .argument('[file]', 'a rule set; - for standard input')
+    .option('-c, --config <file>', 'the rules of this configuration instead')
+    .addOption(new Option('--from <format>', 'of the rule set; default: guessed').choices(FORMATS))
+    .option('--json', 'print JSON')
+    .action(async (fileName: string | undefined, options: { config?: string }, command: Command) => {
+      if ((fileName === undefined) === (options.config === undefined)) {
+        command.error('error: name either a rule set, or a configuration with -c');
+      }
+      const { testCommand } = await import('./rules-test.ts');
+      exit(await testCommand(fileName, options as Parameters<typeof testCommand>[1]));
+    });
   sub('convert', 'write a rule set in another format, without a daemon')
     .argument('<file>', 'a rule set; - for standard input')
     .addOption(new Option('--from <format>', 'of the file; default: guessed').choices(FORMATS))

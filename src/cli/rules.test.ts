@@ -366,3 +366,79 @@ describe('sluice rules convert', () => {
     expect(await runAlone('rules', 'convert', file('l.txt', 'a.example\n'), '-o', unwritable)).toBe(1);
   });
 });
+
+describe('sluice rules test', () => {
+  const judged = async (...words: string[]) => {
+    stand.printed = '';
+    stand.complained = '';
+    const code = await runAlone('rules', 'test', ...words);
+    return [code, stand.printed || stand.complained];
+  };
+
+  it('says whether a rule set matches, by words and exit code', async () => {
+    const source = file('ads.json', '{"version":1,"rules":[{"domain_suffix":"ads.example","port":443}]}');
+    const target = (name: string) => ['--target', name];
+    expect(await judged(source, ...target('www.ads.example'))).toEqual([
+      0,
+      expect.stringMatching(/^match: /),
+    ]);
+    expect(await judged(source, ...target('ads.example.org'))).toEqual([3, 'no match\n']);
+    expect(await judged(source, ...target('www.ads.example'), '--port', '80')).toEqual([3, 'no match\n']);
+    const list = file('list', '10.0.0.0/8\n2001:db8::/32\n');
+    expect(await judged(list, ...target('10.1.2.3'))).toEqual([0, 'match: ip_cidr 10.0.0.0/8\n']);
+    expect((await judged(list, ...target('2001:db9::1')))[0]).toBe(3);
+    expect((await judged(list, ...target('10.1.2.3'), '--from', 'domains'))[0]).toBe(1);
+    const program = file('p.json', '{"version":1,"rules":[{"process_name":"curl"}]}');
+    expect(await judged(program, ...target('a.example'))).toEqual([3, 'not known without process\n']);
+    expect((await judged(program, ...target('a.example'), '--process-name', 'curl'))[0]).toBe(0);
+    expect(await judged(list, ...target('no name'))).toEqual([
+      1,
+      expect.stringContaining('the connection target: '),
+    ]);
+  });
+
+  it('says which rule of a configuration decides', async () => {
+    file('ads.txt', '||ads.example^\n');
+    const configuration = `inbounds: [{ tag: s, type: http, listen: "127.0.0.1:0" }]
+rule_sets: [{ tag: ads, path: ads.txt }]
+rules:
+  - { id: evening, time: "18:00-24:00", action: reject }
+  - { id: ads, rule_set: ads, domain_regex: "^ad[0-9]+\\\\.", action: reject }
+  - { id: mine, user: alice, outbound: direct }
+`;
+    const edge = file('edge.yaml', configuration);
+    const at = (...words: string[]) =>
+      judged('-c', edge, '--time', '2026-01-31T08:30', '--json', '--target', ...words);
+    const verdict = async (...words: string[]) => {
+      const [code, text] = await at(...words);
+      const { rule: id, action } = JSON.parse(String(text)) as { rule: string | null; action: string };
+      return [code, id, action];
+    };
+    expect(await verdict('www.ads.example')).toEqual([0, 'ads', 'reject']);
+    expect(await verdict('ad17.example.org')).toEqual([0, 'ads', 'reject']);
+    expect(await verdict('www.example.org', '--user', 'alice')).toEqual([0, 'mine', 'route']);
+    expect(await verdict('www.example.org', '--user', 'bob')).toEqual([3, null, 'route']);
+    const evening = ['--target', 'a.example', '--time', '2026-01-31T20:00'];
+    expect(await judged('-c', edge, ...evening)).toEqual([
+      0,
+      expect.stringMatching(/^rule evening: reject\n/),
+    ]);
+    const wrong = file('wrong.yaml', `${configuration}  - { domain: 5 }\n`);
+    expect(await judged('-c', wrong, ...evening)).toEqual([
+      1,
+      expect.stringMatching(/wrong\.yaml:7:\d+ rules\[3\]\.domain: /),
+    ]);
+    const remote =
+      'inbounds: [{ type: http, listen: "127.0.0.1:0" }]\nrule_sets: [{ tag: far, url: "https://lists.example/a.srs" }]\n';
+    expect(await judged('-c', file('far.yaml', remote), ...evening)).toEqual([
+      1,
+      expect.stringContaining('nothing is fetched'),
+    ]);
+  });
+
+  it('wants a rule set or a configuration, and a target', async () => {
+    for (const wrong of [['x'], ['--target', 'a'], ['x', '-c', 'y', '--target', 'a'], ['x', '--target']]) {
+      expect(await runAlone('rules', 'test', ...wrong), wrong.join(' ')).toBe(2);
+    }
+  });
+});
