@@ -7,7 +7,6 @@
 
 import { randomBytes } from 'node:crypto';
 import { availableParallelism } from 'node:os';
-import { Worker } from 'node:worker_threads';
 import { pino } from 'pino';
 import type { ApiServer } from './api/server.ts';
 import type { Configuration } from './config/configuration.ts';
@@ -24,23 +23,25 @@ import { createLifecycle } from './control/lifecycle.ts';
 import { createNames } from './control/names.ts';
 import type { Names } from './control/names.ts';
 import { createNotify } from './control/notify.ts';
-import { createPriority } from './control/priority.ts';
+import { createPriority, niceOfCompiler } from './control/priority.ts';
 import { createReloader, readConfiguration } from './control/reload.ts';
+import { createRules } from './control/rules.ts';
+import type { Rules } from './control/rules.ts';
 import { createServiceChanges } from './control/service-changes.ts';
 import { unaskedUsers } from './control/service-checks.ts';
+import { readStoredRules } from './control/stored-rules.ts';
 import { readStoredServices } from './control/stored-services.ts';
 import { createSupervisor } from './control/supervisor.ts';
-import type { WorkerStart } from './layout/messages.ts';
 import type { Supervisor } from './control/supervisor.ts';
 import { createVerifier } from './control/verifier.ts';
 import type { Verifier } from './control/verifier.ts';
 import type { ControlMessage, WorkerMessage } from './layout/messages.ts';
-import type { KeeperStart } from './layout/keeper-messages.ts';
 import { deriveNameKeys } from './layout/name-hash.ts';
 import { STOPPED } from './layout/reasons.ts';
 import { RULES_ARENA_WORDS } from './layout/rules.ts';
 import { attachTables, createTables } from './layout/tables.ts';
 import type { TableLimits } from './layout/tables.ts';
+import { spawnCompiler, spawnKeeper, spawnWorker } from './spawn.ts';
 import { createLibc } from './sys/libc/libc.ts';
 import { createLogDestination } from './sys/log-destination.ts';
 import type { LogDestination } from './sys/log-destination.ts';
@@ -150,6 +151,7 @@ async function start(
   let supervisor: Supervisor | undefined;
   let governance: Governance | undefined;
   let api: ApiServer | undefined;
+  let rules: Rules | undefined;
 
   const { storePath, accessLog } = configuration;
   const keeper = createKeeper({ tables, storePath, accessLog, log, spawn: spawnKeeper });
@@ -157,10 +159,24 @@ async function start(
   ending.emergency = async () => {
     await supervisor?.stop(STOPPED);
     await governance?.close();
+    await rules?.close();
     await keeper.close();
   };
   const loaded = await keeper.start();
+  const compilerNice = niceOfCompiler();
+  rules = createRules({
+    tables,
+    log,
+    storePath,
+    stored: readStoredRules(loaded.rules, storePath),
+    spawn: (known) => spawnCompiler({ arena: tables.shared.rules, hashKey, nice: compilerNice, ...known }),
+    named: keeper.names,
+    keep: (stored) => keeper.changeRules({ ...stored, rules: JSON.stringify(stored.rules) }),
+    edge: () => edge,
+    evictions: () => governance?.evictions,
+  });
   const edge = createEdge({
+    rules,
     sys,
     tables,
     address: new SocketAddress(sys),
@@ -178,7 +194,7 @@ async function start(
           'write `ask_users: true` to say so, or `service: default` to let in everybody',
       ),
   });
-  const directory = createDirectory(edge);
+  const directory = createDirectory(edge, rules.names);
   const names = createNames();
   const verifier = createVerifier({
     credentials: tables.credentials,
@@ -242,6 +258,7 @@ async function start(
       notify.close();
       await api?.close();
       await governance?.close();
+      await rules?.close();
       await keeper.close();
     },
     over: () => ending.end(EXIT_OK),
@@ -284,6 +301,7 @@ async function start(
       names,
       verifier,
       reloader,
+      rules,
       serviceChanges: createServiceChanges(edge, keeper, log),
     };
     const logDropped = () => destination.dropped;
@@ -326,25 +344,6 @@ function serve(
     const { slot, generation } = message;
     verifier.verify(message, (reason) => reply({ kind: 'verified', slot, generation, reason }));
   }
-}
-
-function spawnWorker(start: WorkerStart): Worker {
-  return new Worker(new URL('./worker.js', import.meta.url), {
-    name: `sluice-${start.worker}`,
-    workerData: start,
-    transferList: [start.port],
-  });
-}
-
-/** A runtime that has SQLite itself may warn that it is new: no line for the log. */
-function spawnKeeper(start: KeeperStart): Worker {
-  return new Worker(new URL('./keeper.js', import.meta.url), {
-    name: 'sluice-keeper',
-    workerData: start,
-    transferList: [start.port],
-    // Not the process's own: options of V8 are refused here, and hold for all threads anyway.
-    execArgv: ['--disable-warning=ExperimentalWarning'],
-  });
 }
 
 /** Of every keyed hash of this process: nobody outside can aim at a bucket. */

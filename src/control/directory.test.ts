@@ -27,7 +27,7 @@ function directoryOf(configuration: Configuration) {
   }
   assign(configuration);
   const identities = { services: NONE, users: NONE } as Parameters<typeof createDirectory>[0]['identities'];
-  return { assign, directory: createDirectory({ identities, objects: planner }) };
+  return { assign, directory: createDirectory({ identities, objects: planner }, NONE) };
 }
 
 describe('directory', () => {
@@ -60,11 +60,5 @@ describe('directory', () => {
       generation: socks.generation,
       index: socks.index,
     });
-  });
-
-  it('has no rules yet', () => {
-    const { directory } = directoryOf(configured(['web'], ['direct']));
-    expect(directory.rules.find('any')).toBeUndefined();
-    expect([...directory.rules.all()]).toEqual([]);
   });
 });

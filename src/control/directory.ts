@@ -29,11 +29,11 @@ export interface Directory {
   readonly rules: Names;
 }
 
-/** Of kinds that this build has none of. */
-const NOTHING: Names = { find: () => undefined, nameOf: () => undefined, all: () => [] };
-
-export function createDirectory({ identities, objects }: Pick<Edge, 'identities' | 'objects'>): Directory {
+export function createDirectory(
+  { identities, objects }: Pick<Edge, 'identities' | 'objects'>,
+  rules: Names,
+): Directory {
   const { services, users } = identities;
   const { inbounds, outbounds } = objects;
-  return { services, users, inbounds, outbounds, rules: NOTHING };
+  return { services, users, inbounds, outbounds, rules };
 }

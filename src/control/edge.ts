@@ -1,12 +1,16 @@
 // The configuration in force: listeners, tables and plan as one thing that is replaced as a whole, or not at all.
 //
-//   1 check owners and room, open new sockets       may fail; changes nothing then
+//   0 compile the rules, for the outbounds to come   may fail; changes nothing then
+//   1 check owners and room, open new sockets       so may this
 //   2 write new rows and targets                    nothing leads there yet
 //   3 plan: new inbounds, outbounds old and new     workers know all that a row may name, before or after 4
+//   - publish the rules' snapshot                    they may name new outbounds; workers take it from one turn to the next
 //   4 rewrite rows, users, names; retire what goes  new connections follow the new rows
 //   5 plan: without removed outbounds, new `final`  nobody leads to what was retired
 //   6 reconcile                                     connections that contradict what is in force end, and only they
 //   7 close sockets, free indexes
+//
+// Connections that the change of rules concerns are judged again beside 4 to 7 (rule-rejudging.ts): nobody waits for that.
 //
 // 3, 5 and 6 wait until all workers are through. So a connection never meets a row that leads where its worker's plan has
 // nothing, nor an inbound that leads to a row that is gone: only what belongs to something removed ends.
@@ -37,6 +41,8 @@ import { createEdgeSockets } from './edge-sockets.ts';
 import type { Listener } from './listeners.ts';
 import { createPlanner, plannedInbounds } from './plan.ts';
 import type { PlanLookups, Planner } from './plan.ts';
+import type { Rules } from './rules.ts';
+import type { RulesChanged } from './rules-control.ts';
 import { createQuiescence } from './quiescence.ts';
 import type { Quiescence } from './quiescence.ts';
 import { createServiceRegistry } from './services.ts';
@@ -54,6 +60,8 @@ export interface Changes {
   readonly outbounds: TagChanges;
   readonly identities: IdentityChanges;
   readonly reconciled: Reconciled;
+  /** What became of the rules, once the connections that they concern were judged again; undefined: nobody has rules. */
+  readonly rules: RulesChanged | undefined;
 }
 
 /** What a change of services alone did. */
@@ -118,7 +126,15 @@ export interface EdgeInit {
   /** Hears which names indexes were given, before connections can have them. */
   readonly names?: (names: readonly ObjectName[]) => void;
   /** Rows of counters that may go to somebody else from now on; their connections have ended. */
+  /** Rules of the file, if anybody compiles them. */
+  readonly rules?: Pick<Rules, 'prepareFile' | 'publishFile' | 'abandonFile'>;
   readonly settled?: (rows: readonly (readonly [row: number, owner: RowOwner])[]) => void;
+}
+
+/** A change that is in force. Of its rules, connections may still be judged again. */
+interface Applied {
+  readonly changes: Omit<Changes, 'rules'>;
+  readonly rulesChanged: Promise<RulesChanged> | undefined;
 }
 
 export function createEdge(init: EdgeInit): Edge {
@@ -213,9 +229,20 @@ export function createEdge(init: EdgeInit): Edge {
     if ((await Promise.race([quiet, late])) !== 'late') settle();
   }
 
+  /** @throws SluiceError: nothing is taken then */
+  async function prepareAll(configuration: Configuration) {
+    planner.check(configuration);
+    const rules = await init.rules?.prepareFile(configuration, planner.foreseeOutbounds(configuration));
+    try {
+      return { ...prepare(configuration), rules };
+    } catch (error) {
+      if (rules !== undefined) init.rules?.abandonFile(rules);
+      throw error;
+    }
+  }
+
   /** Takes what the configuration needs. @throws SluiceError: nothing is taken then */
   function prepare(configuration: Configuration) {
-    planner.check(configuration);
     const plan = services.planFile(configuration, identities);
     const prepared = identities.prepare(plan.change);
     try {
@@ -243,10 +270,10 @@ export function createEdge(init: EdgeInit): Edge {
     throw new SluiceError('table_full', `${wanted} new targets do not fit`, facts);
   }
 
-  async function applyNow(written: Configuration): Promise<Changes> {
+  async function applyNow(written: Configuration): Promise<Applied> {
     await settleEarlier();
     const configuration = asking.applied(written);
-    const { plan, prepared, opened } = prepare(configuration);
+    const { plan, prepared, opened, rules } = await prepareAll(configuration);
     const before = inForce === undefined ? [] : plannedInbounds(inForce);
     const outbounds = planner.assignOutbounds(configuration);
     for (const { target } of plannedInbounds(configuration)) targets.hold(target);
@@ -263,6 +290,7 @@ export function createEdge(init: EdgeInit): Edge {
     adjustBudget();
     // A worker that does not answer takes no connections either; when it does, both plans lie in its mailbox.
     await handOut();
+    const rulesChanged = rules === undefined ? undefined : init.rules?.publishFile(rules);
 
     const identityChanges = commit(plan, prepared, outboundOf);
     if (isFinalMoving) identities.moveFinal(finalMovesTo);
@@ -278,7 +306,7 @@ export function createEdge(init: EdgeInit): Edge {
     sockets.closeUnwanted();
     settle();
     adjustBudget();
-    return { inbounds, outbounds, identities: identityChanges, reconciled };
+    return { changes: { inbounds, outbounds, identities: identityChanges, reconciled }, rulesChanged };
   }
 
   function commit(plan: ServicesPlan, prepared: PreparedChange, outboundOf: (service: Service) => number) {
@@ -305,7 +333,10 @@ export function createEdge(init: EdgeInit): Edge {
     services,
     quiescence,
     exclusively,
-    apply: (configuration) => exclusively(() => applyNow(configuration)),
+    async apply(configuration) {
+      const { changes, rulesChanged } = await exclusively(() => applyNow(configuration));
+      return { ...changes, rules: await rulesChanged };
+    },
 
     async applyServices(plan, keep, hear) {
       await settleEarlier();
@@ -330,7 +361,7 @@ export function createEdge(init: EdgeInit): Edge {
         return { identities: changes, reconciled };
       }
       const further = await applyNow(inForce);
-      return { identities: changes, reconciled: bothReconciled(reconciled, further.reconciled) };
+      return { identities: changes, reconciled: bothReconciled(reconciled, further.changes.reconciled) };
     },
 
     async addOwnListener(endpoint) {

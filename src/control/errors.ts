@@ -24,6 +24,20 @@ interface Facts {
   revision_conflict: { readonly service: string; readonly revision: number | null };
   /** What the store holds of services makes no sense to this build. */
   stored_services_invalid: { readonly mistakes: readonly RequestMistake[] };
+  /** Rules, or rule sets, that have mistakes; nothing has changed. */
+  rules_invalid: { readonly mistakes: readonly RequestMistake[] };
+  /** A change by the API of a rule that the configuration file owns. */
+  rule_owned_by_file: { readonly rule: string };
+  rule_unknown: { readonly rule: string; readonly nearest: string | undefined };
+  rules_revision_conflict: { readonly revision: number };
+  /** There is no such snapshot, or what it was made of is no longer known; or there is none in force. */
+  snapshot_unknown: { readonly snapshot: number | null };
+  /** As many snapshots as there may be are still read. */
+  rules_busy: { readonly snapshots: number };
+  /** The compiler's thread ended before it had answered; the rules in force have not changed. */
+  compiler_failed: Readonly<Record<string, never>>;
+  /** A rule set can't be read or fetched, and there is no copy of before. */
+  rule_set_unavailable: { readonly ruleSet: string; readonly from: string };
   /** As many evictions as there may be are under way. */
   evictions_busy: { readonly running: number };
   /** More objects than the shared tables have room for. */
@@ -59,6 +73,14 @@ const KINDS: Readonly<Record<SluiceErrorCode, { source: ErrorSource; retryable: 
   request_invalid: { source: 'operator', retryable: false },
   eviction_invalid: { source: 'operator', retryable: false },
   evictions_busy: { source: 'control', retryable: true },
+  rules_invalid: { source: 'operator', retryable: false },
+  rule_owned_by_file: { source: 'operator', retryable: false },
+  rule_unknown: { source: 'operator', retryable: false },
+  rules_revision_conflict: { source: 'operator', retryable: false },
+  snapshot_unknown: { source: 'operator', retryable: false },
+  rules_busy: { source: 'control', retryable: true },
+  compiler_failed: { source: 'control', retryable: true },
+  rule_set_unavailable: { source: 'operator', retryable: true },
   reconcile_late: { source: 'control', retryable: true },
   owner_conflict: { source: 'operator', retryable: false },
   owned_by_file: { source: 'operator', retryable: false },

@@ -56,6 +56,8 @@ export interface Share {
   closed: number;
   workerUs: number;
   lastMs: number;
+  /** Of a rejudgement: those that nobody can judge again without asking. */
+  undecided: number;
   isDone: boolean;
 }
 
@@ -68,6 +70,8 @@ export interface Running {
   readonly shares: Map<number, Share>;
   readonly byService: Record<string, number>;
   readonly byInbound: Record<string, number>;
+  /** Of a dry run: names of the first connections that matched. */
+  readonly sample: string[];
   durationUs: number;
   state: Eviction['state'];
   note: Eviction['note'];
@@ -84,6 +88,7 @@ export function newRunning(id: number, request: EvictionRequest, total: number):
     shares: new Map(),
     byService: emptyCounts(),
     byInbound: emptyCounts(),
+    sample: [],
     durationUs: 0,
     state: 'running',
     note: undefined,
@@ -162,11 +167,12 @@ function readRequest(json: string): EvictionRequest {
 }
 
 export function sum(one: Running): Omit<Share, 'isDone'> {
-  const total = { matched: 0, closed: 0, workerUs: 0, lastMs: 0 };
+  const total = { matched: 0, closed: 0, workerUs: 0, lastMs: 0, undecided: 0 };
   for (const share of one.shares.values()) {
     total.matched += share.matched;
     total.closed += share.closed;
     total.workerUs += share.workerUs;
+    total.undecided += share.undecided;
     total.lastMs = Math.max(total.lastMs, share.lastMs);
   }
   return total;

@@ -9,9 +9,11 @@
 //
 // Control thread only. The last EVICTIONS_KEPT are remembered, those of before a restart from the store.
 
-import { EVERYTHING, EVICT_RECONCILE } from '../layout/messages.ts';
+import { EVERYTHING, EVICT_COUNT, EVICT_END, EVICT_RECONCILE, SAMPLE_MAX } from '../layout/messages.ts';
 import type { ControlMessage, EvictionJob, WorkerMessage } from '../layout/messages.ts';
 import type { Tables } from '../layout/tables.ts';
+import { LIST_RULE } from '../layout/lists.ts';
+import { RULE_REJECTED } from '../layout/reasons.ts';
 import { WORKER_STARTING } from '../layout/worker.ts';
 import type { Reconcile, Reconciled } from './contradiction.ts';
 import type { Directory } from './directory.ts';
@@ -44,11 +46,43 @@ export interface Evictions {
    * @throws SluiceError reconcile_late where one did not in time: indexes must not be used again then
    */
   readonly reconcile: Reconcile;
+  /**
+   * Judges the connections of these rules again, by a snapshot, and ends those that it would treat otherwise; or counts
+   * them. At most as many a second as the rate says, on all workers together.
+   */
+  rejudge(job: RejudgeJob): Rejudgement;
   /** A worker's answer. */
   receive(worker: number, message: Evicted): void;
   /** Its thread has ended, and its connections with it. @param isStopped it was told to */
   workerGone(worker: number, isStopped: boolean): void;
   statistics(): EvictionStatistics;
+}
+
+export interface RejudgeJob {
+  /** List keys of rules. */
+  readonly keys: readonly number[];
+  /** REJUDGE_*. */
+  readonly mode: number;
+  /** The row must stay until it is over. */
+  readonly snapshotRow: number;
+  readonly dryRun: boolean;
+  /** 0: no limit. */
+  readonly ratePerSecond: number;
+}
+
+export interface Rejudgement {
+  /** Resolves when every worker has walked its lists, or left the rest alone after `cancel`. Never rejects. */
+  readonly over: Promise<RejudgementResult>;
+  cancel(): void;
+}
+
+export interface RejudgementResult extends Reconciled {
+  readonly matched: number;
+  readonly undecided: number;
+  readonly byService: Readonly<Record<string, number>>;
+  readonly byInbound: Readonly<Record<string, number>>;
+  readonly sample: readonly string[];
+  readonly isCancelled: boolean;
 }
 
 export interface EvictionStatistics {
@@ -106,7 +140,14 @@ export function createEvictions(init: EvictionsInit): Evictions {
     };
     for (const worker of workers) {
       if (init.tell(worker, { kind: 'evict', job })) {
-        one.shares.set(worker, { matched: 0, closed: 0, workerUs: 0, lastMs: 0, isDone: false });
+        one.shares.set(worker, {
+          matched: 0,
+          closed: 0,
+          workerUs: 0,
+          lastMs: 0,
+          undecided: 0,
+          isDone: false,
+        });
       }
     }
     settle(one);
@@ -258,12 +299,57 @@ export function createEvictions(init: EvictionsInit): Evictions {
       return lastReconcile;
     },
 
+    rejudge({ keys, mode, snapshotRow, dryRun, ratePerSecond }) {
+      const clockMs = init.nowMs();
+      const planned: PlannedEviction = {
+        ...EVERYTHING,
+        action: dryRun ? EVICT_COUNT : EVICT_END,
+        reason: RULE_REJECTED,
+        list: LIST_RULE,
+        keys: Int32Array.from(keys),
+        rejudge: mode,
+        snapshotRow,
+        ratePerSecond,
+      };
+      // Also workers whose lists are empty now: a connection may be on its way into one.
+      const one = begin(nextReconciliationId--, {}, planned, concernedWorkers());
+      const result = (): RejudgementResult => {
+        const { matched, closed: ended, workerUs, lastMs, undecided } = sum(one);
+        return {
+          matched,
+          ended,
+          undecided,
+          workerUs,
+          durationUs: one.durationUs,
+          lastGoneUs: lastMs === 0 ? 0 : Math.max(0, Math.round((lastMs - clockMs) * 1000)),
+          byService: one.byService,
+          byInbound: one.byInbound,
+          sample: one.sample,
+          isCancelled: one.state === 'cancelled',
+        };
+      };
+      const over = new Promise<RejudgementResult>((resolve) => {
+        if (running.has(one.id)) one.waiting.add(() => resolve(result()));
+        else resolve(result());
+      });
+      return {
+        over,
+        cancel() {
+          if (!running.has(one.id)) return;
+          one.state = 'cancelled';
+          for (const worker of one.shares.keys()) init.tell(worker, { kind: 'cancel_eviction', id: one.id });
+        },
+      };
+    },
+
     receive(worker, message) {
       const one = running.get(message.id);
       const share = one?.shares.get(worker);
       if (one === undefined || share === undefined || share.isDone) return;
-      const { matched, closed: count, workerUs, lastMs, isDone } = message;
-      Object.assign(share, { matched, closed: count, workerUs, lastMs, isDone });
+      const { matched, closed: count, workerUs, lastMs, undecided, isDone } = message;
+      Object.assign(share, { matched, closed: count, workerUs, lastMs, undecided, isDone });
+      for (let at = 0; at + 1 < message.sample.length && one.sample.length < SAMPLE_MAX; at += 2)
+        one.sample.push(`${worker}-${message.sample[at]}-${message.sample[at + 1]}`);
       addNamed(one.byService, message.byService, directory.services);
       addNamed(one.byInbound, message.byInbound, directory.inbounds);
       settle(one);

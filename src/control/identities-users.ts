@@ -8,7 +8,7 @@
 
 import type { Service, User } from '../config/configuration.ts';
 import type { ObjectName } from '../layout/name-book.ts';
-import { hashText, PASSWORD_KEY, USER_NAME_KEY } from '../layout/name-hash.ts';
+import { hashText, PASSWORD_KEY, RULE_USER_KEY, USER_NAME_KEY } from '../layout/name-hash.ts';
 import { CREDENTIAL_HASHED, CREDENTIAL_PLAIN } from '../layout/service.ts';
 import type { Tables } from '../layout/tables.ts';
 import { parseScryptHash, SCRYPT_PREFIX } from '../policy/scrypt-hash.ts';
@@ -81,6 +81,8 @@ export function createIdentityUsers(
     for (let k = 0; k < 4; k++)
       credentials.setProof(index, k, stored === undefined ? (proof[k] as number) : 0);
     credentials.setProven(index, stored === undefined ? 1 : 0);
+    const nameHash = hashText(keys, RULE_USER_KEY, user.username);
+    for (let k = 0; k < 2; k++) credentials.setNameHash(index, k, nameHash[k] as number);
     if (stored !== undefined) {
       hashes.set(index, stored);
       decoys.add(stored);

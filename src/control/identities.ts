@@ -19,7 +19,7 @@
 import type { Service } from '../config/configuration.ts';
 import { LIST_SERVICE, LIST_USER } from '../layout/lists.ts';
 import type { ObjectName } from '../layout/name-book.ts';
-import { deriveNameKeys } from '../layout/name-hash.ts';
+import { deriveNameKeys, hashText, RULE_SERVICE_KEY } from '../layout/name-hash.ts';
 import type { Tables } from '../layout/tables.ts';
 import { usageOfCredential, usageOfService } from '../layout/usage.ts';
 import type { ScryptHash } from '../policy/scrypt-hash.ts';
@@ -195,6 +195,8 @@ export function createIdentities(
         const row = pool.acquire();
         const start = sources[place] as number;
         writePolicy(services, row, service, wordsOf(service, outboundOf(service), start));
+        const nameHash = hashText(keys, RULE_SERVICE_KEY, service.name);
+        for (let k = 0; k < 2; k++) services.setNameHash(row, k, nameHash[k] as number);
         services.addGeneration(row, 1);
         named({ kind: 'service', index: row, generation: services.generation(row), name: service.name });
         entries.set(service.name, { row, definition: service, sources: start });

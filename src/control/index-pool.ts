@@ -7,6 +7,8 @@ export interface IndexPool {
   readonly room: number;
   /** The lowest index that is free. @throws RangeError where there is none; ask `room` first */
   acquire(): number;
+  /** What the next `count` calls of `acquire` would answer. */
+  foresee(count: number): number[];
   /** Gives an index back, for use after the next `settle`. */
   release(index: number): void;
   /** Every worker has applied the plan that follows the releases. */
@@ -25,6 +27,10 @@ export function createIndexPool(count: number): IndexPool {
       const index = free.pop() ?? (used < count ? used++ : -1);
       if (index < 0) throw new RangeError(`all ${count} indexes are in use`);
       return index;
+    },
+    foresee(wanted) {
+      const first = free.slice(Math.max(0, free.length - wanted)).reverse();
+      return [...first, ...Array.from({ length: wanted - first.length }, (_, place) => used + place)];
     },
     release(index) {
       released.push(index);

@@ -48,7 +48,14 @@ async function setUp() {
     },
   });
   const started = link.start();
-  const loaded = { services: [], usage: [], evictions: [], revisionHighest: 0, lastEvictionId: 0 };
+  const loaded = {
+    services: [],
+    rules: { revision: 0, rules: '[]' },
+    usage: [],
+    evictions: [],
+    revisionHighest: 0,
+    lastEvictionId: 0,
+  };
   (port as MessagePort | undefined)?.postMessage({ kind: 'loaded', loaded } satisfies KeeperReport);
   await started;
   const received = (): KeeperMessage[] => {

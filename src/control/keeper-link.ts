@@ -18,6 +18,7 @@ import type {
   KeeperStart,
   KeeperStatistics,
   Loaded,
+  StoredRuleList,
   StoredService,
   UsageDelta,
 } from '../layout/keeper-messages.ts';
@@ -64,6 +65,8 @@ export interface KeeperLink {
   eviction(row: EvictionRow): void;
   /** As one change, in the store when it resolves; `remove` first. @throws SluiceError store_failed: nothing changed */
   changeServices(put: readonly StoredService[], remove: readonly string[]): Promise<void>;
+  /** In the store when it resolves. @throws SluiceError store_failed: nothing changed */
+  changeRules(rules: StoredRuleList): Promise<void>;
   /** Highest revision that a service was given. */
   revision(highest: number): void;
   /** What these services have used; they are gone. */
@@ -257,6 +260,7 @@ export function createKeeper(init: KeeperInit): KeeperLink {
       gathering ??= setTimeout(sendEvictions, GATHER_EVICTIONS_MS);
     },
     changeServices: (put, remove) => ask((request) => ({ kind: 'change_services', request, put, remove })),
+    changeRules: (rules) => ask((request) => ({ kind: 'change_rules', request, rules })),
     revision: (highest) => send({ kind: 'revision', highest }),
     forgetUsage: (services) => send({ kind: 'forget_usage', services }),
     putServices(services) {

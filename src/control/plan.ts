@@ -30,6 +30,7 @@ import {
   PREFER_IPV6,
 } from '../layout/messages.ts';
 import type { InboundDefinition, OutboundDefinition, Plan } from '../layout/messages.ts';
+import type { BoundObject } from '../layout/compiler-messages.ts';
 import { LIST_INBOUND, LIST_OUTBOUND } from '../layout/lists.ts';
 import type { ObjectName } from '../layout/name-book.ts';
 import { compileNetworks } from '../layout/network-set.ts';
@@ -64,6 +65,8 @@ export interface Planner {
   check(configuration: Configuration): void;
   /** Gives the outbounds their indexes: services refer to them. Those that are removed stay in the plan until `complete`. */
   assignOutbounds(configuration: Configuration): TagChanges;
+  /** What `assignOutbounds` is going to give them: rules are compiled for it before anything changes. */
+  foreseeOutbounds(configuration: Configuration): BoundObject[];
   outboundIndex(tag: string): number;
   /** Index of the outbound that decides where nothing else does; -1 before there is one. Another one with `complete`. */
   readonly final: number;
@@ -96,6 +99,7 @@ export function createPlanner(named: (name: ObjectName) => void = () => {}): Pla
       if (final < 0) final = outboundTags.entry(configuration.final).index;
       return changes;
     },
+    foreseeOutbounds: (configuration) => outboundTags.foresee(configuration.outbounds),
     outboundIndex: (tag) => outboundTags.entry(tag).index,
     get final() {
       return final;
@@ -223,7 +227,7 @@ function ownListeners(listeners: readonly Pick<Listener, 'words' | 'port'>[]): I
 }
 
 /** Four words each. Read anew for each plan: interfaces come and go. */
-function localAddresses(): Int32Array {
+export function localAddresses(): Int32Array {
   const addresses = Object.values(networkInterfaces()).flatMap((list) => list ?? []);
   return Int32Array.from(
     addresses.flatMap(({ address }) => [...(parseIp(address.replace(/%.*$/, '')) ?? [])]),

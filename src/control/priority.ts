@@ -13,6 +13,14 @@ import { constants, getPriority, setPriority } from 'node:os';
 /** A third of a worker's weight where both want the same core. */
 const STEP_BACK = 5;
 
+/** Behind everything else that is ours. */
+const COMPILER_STEP_BACK = 10;
+
+/** Before anything has stepped back. */
+export function niceOfCompiler(): number {
+  return Math.min(constants.priority.PRIORITY_LOW, getPriority() + COMPILER_STEP_BACK);
+}
+
 export interface Priority {
   /** Of data workers: what the process was started with. */
   readonly workers: number;
@@ -29,7 +37,8 @@ export function createPriority(): Priority {
       const nice = Math.min(constants.priority.PRIORITY_LOW, workers + STEP_BACK);
       for (const thread of threads) {
         try {
-          setPriority(thread, nice);
+          // The compiler has stepped back further by itself.
+          if (getPriority(thread) < nice) setPriority(thread, nice);
         } catch {
           // It has ended. Nothing else forbids a thread to step back.
         }

@@ -3,6 +3,7 @@
 
 import { isDeepStrictEqual } from 'node:util';
 import type { Inbound, Outbound } from '../config/configuration.ts';
+import type { BoundObject } from '../layout/compiler-messages.ts';
 import type { ObjectName } from '../layout/name-book.ts';
 import { PLAN_OBJECTS_MAX } from '../layout/tables.ts';
 import type { Names } from './directory.ts';
@@ -66,6 +67,17 @@ export function createTagIndex<T extends Tagged>(named: (name: Omit<ObjectName, 
       const entry = entries.get(tag);
       if (entry === undefined) throw new RangeError(`nothing has the tag ${tag}`);
       return entry;
+    },
+    /** What `assign` would make of these, where nothing is given back before. */
+    foresee(objects: readonly T[]): BoundObject[] {
+      const fresh = pool.foresee(objects.filter((object) => !lives(object)).length);
+      return objects.map((object) => {
+        const { tag } = object;
+        const entry = lives(object) ? entries.get(tag) : undefined;
+        if (entry !== undefined) return { tag, index: entry.index, generation: entry.generation };
+        const index = fresh.shift() as number;
+        return { tag, index, generation: (generations[index] as number) + 1 };
+      });
     },
     assign(objects: readonly T[]): TagChanges {
       const added: string[] = [];

@@ -54,7 +54,8 @@ export function createAccessLogWriter(
         source: endpoint((index) => r.source(at, index), r.sourcePort(at)),
         inbound: names.find('inbound', r.inbound(at), r.inboundGeneration(at)),
         outbound: names.find('outbound', r.outbound(at), r.outboundGeneration(at)),
-        rule: reached(r.rule(at)),
+        // Of a rule that has gone long ago nobody knows the id; a null says as much as nothing.
+        rule: names.find('rule', r.rule(at), 0),
         snapshot: reached(r.snapshot(at)),
         target: byOperator ?? endpoint((index) => r.target(at, index), r.targetPort(at)),
         bytes_up: r.upBytes(at),

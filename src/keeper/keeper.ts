@@ -57,6 +57,9 @@ export function runKeeper({ tables, storePath, accessLog, port }: KeeperStart): 
       case 'change_services':
         writer.changeServices(message.request, message.put, message.remove);
         break;
+      case 'change_rules':
+        writer.changeRules(message.request, message.rules);
+        break;
       case 'revision':
         writer.revision(message.highest);
         break;

@@ -20,8 +20,13 @@ export function loadStore(database: SqliteDatabase): Loaded {
   }
   const evictions = loadEvictions(database);
   const revision = [...rows(database, "SELECT value FROM meta WHERE key = 'revision_highest'")][0];
+  const rules = [...rows(database, 'SELECT revision, definition FROM rules')][0];
   return {
     services,
+    rules:
+      rules === undefined
+        ? { revision: 0, rules: '[]' }
+        : { revision: number(rules, 'revision'), rules: text(rules, 'definition') },
     usage: loadUsage(database),
     evictions,
     // Revisions of services outlive a store of before, which did not have the highest.

@@ -228,6 +228,16 @@ describe('the store', () => {
     ]);
   });
 
+  it('keeps the rules of the API as a whole', () => {
+    const path = newPath();
+    const store = open(path);
+    expect(store.load().rules).toEqual({ revision: 0, rules: '[]' });
+    store.changeRules({ revision: 1, rules: '[{"id":"a"}]' });
+    store.changeRules({ revision: 2, rules: '[{"id":"b"}]' });
+    store.close();
+    expect(open(path).load().rules).toEqual({ revision: 2, rules: '[{"id":"b"}]' });
+  });
+
   it('takes over a file of the version before', () => {
     const path = newPath();
     const store = open(path);
@@ -237,13 +247,14 @@ describe('the store', () => {
     const database = openSqlite(path);
     for (const column of ['total', 'note', 'last_gone_at_ms'])
       database.exec(`ALTER TABLE evictions DROP COLUMN ${column}`);
-    database.exec('DROP TABLE meta; PRAGMA user_version = 1');
+    database.exec('DROP TABLE meta; DROP TABLE rules; PRAGMA user_version = 1');
     database.close();
     const loaded = open(path).load();
     expect(loaded).toMatchObject({
       services: [{ name: 'a' }],
       usage: [{ service: 'a' }],
       revisionHighest: 7,
+      rules: { revision: 0, rules: '[]' },
     });
     expect(loaded.evictions).toEqual([eviction(3, { total: 0 })]);
   });
@@ -296,9 +307,9 @@ describe('a file that is no store of ours', () => {
     const path = newPath();
     openStore(path).close();
     const database = openSqlite(path);
-    database.exec('PRAGMA user_version = 3');
+    database.exec('PRAGMA user_version = 4');
     database.close();
-    unusable(path, /version 3, and this build knows up to version 2/);
+    unusable(path, /version 4, and this build knows up to version 3/);
   });
 
   it('is refused where pages of it are damaged', () => {

@@ -7,7 +7,13 @@
 // The file says whose it is (`application_id`) and in which form (`user_version`): others' files are left as they are.
 
 import { chmodSync, closeSync, constants, fstatSync, openSync } from 'node:fs';
-import type { EvictionRow, Loaded, StoredService, UsageDelta } from '../layout/keeper-messages.ts';
+import type {
+  EvictionRow,
+  Loaded,
+  StoredRuleList,
+  StoredService,
+  UsageDelta,
+} from '../layout/keeper-messages.ts';
 import { loadStore } from './loading.ts';
 import { openSqlite } from './sqlite.ts';
 import type { SqliteDatabase } from './sqlite.ts';
@@ -49,6 +55,13 @@ ALTER TABLE evictions ADD COLUMN note TEXT;
 ALTER TABLE evictions ADD COLUMN last_gone_at_ms INTEGER;
 CREATE TABLE meta (key TEXT NOT NULL PRIMARY KEY, value INTEGER NOT NULL) STRICT, WITHOUT ROWID;
 `,
+  // One row: rules make sense in their order only, and change as a whole.
+  `
+CREATE TABLE rules (
+  place INTEGER NOT NULL PRIMARY KEY CHECK (place = 0), revision INTEGER NOT NULL, definition TEXT NOT NULL,
+  updated_at INTEGER NOT NULL
+) STRICT;
+`,
 ];
 const STORE_VERSION = STEPS.length;
 
@@ -64,6 +77,7 @@ export interface Store {
   commit(batch: Batch): void;
   /** All or nothing; `remove` first. */
   changeServices(put: readonly StoredService[], remove: readonly string[]): void;
+  changeRules(rules: StoredRuleList): void;
   /** It is not forgotten where services are. */
   keepRevision(highest: number): void;
   forgetUsage(services: readonly string[]): void;
@@ -146,6 +160,7 @@ function storeOver(database: SqliteDatabase, path: string): Store {
   );
   const putRevision = database.prepare(`INSERT INTO meta VALUES ('revision_highest', ?)
     ON CONFLICT DO UPDATE SET value = max(value, excluded.value)`);
+  const putRules = database.prepare('INSERT OR REPLACE INTO rules VALUES (0, ?, ?, ?)');
   const forgetUsage = database.prepare('DELETE FROM usage WHERE service = ?');
   const forgetRefusals = database.prepare('DELETE FROM refusals WHERE service = ?');
   const pruneEvictions = database.prepare(
@@ -203,6 +218,9 @@ function storeOver(database: SqliteDatabase, path: string): Store {
         for (const { name, revision, definition } of put) putService.run(name, revision, definition, atMs);
         putRevision.run(put.reduce((highest, { revision }) => Math.max(highest, revision), 0));
       });
+    },
+    changeRules({ revision, rules }) {
+      inTransaction(database, () => putRules.run(revision, rules, Date.now()));
     },
     keepRevision: (highest) => inTransaction(database, () => putRevision.run(highest)),
     forgetUsage(services) {

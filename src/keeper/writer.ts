@@ -5,7 +5,13 @@
 //
 // Invariant: usage is lost with the process only, and then at most what came within COMMIT_AFTER_MS.
 
-import type { EvictionRow, KeeperReport, StoredService, UsageDelta } from '../layout/keeper-messages.ts';
+import type {
+  EvictionRow,
+  KeeperReport,
+  StoredRuleList,
+  StoredService,
+  UsageDelta,
+} from '../layout/keeper-messages.ts';
 import { Backlog } from './backlog.ts';
 import type { Store } from './store.ts';
 
@@ -28,6 +34,7 @@ export interface Writer {
   usage(deltas: readonly UsageDelta[]): void;
   evictions(rows: readonly EvictionRow[]): void;
   changeServices(request: number, put: readonly StoredService[], remove: readonly string[]): void;
+  changeRules(request: number, rules: StoredRuleList): void;
   revision(highest: number): void;
   forgetUsage(services: readonly string[]): void;
   flush(request: number): void;
@@ -104,6 +111,12 @@ export function createWriter(store: Store, report: (report: KeeperReport) => voi
       answer(
         request,
         attempt(() => store.changeServices(put, remove)),
+      );
+    },
+    changeRules(request, rules) {
+      answer(
+        request,
+        attempt(() => store.changeRules(rules)),
       );
     },
     // What fails here comes again: with the next change, after the next start.

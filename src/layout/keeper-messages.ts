@@ -33,6 +33,14 @@ export interface StoredService {
   readonly definition: string;
 }
 
+/** All rules that the API owns. */
+export interface StoredRuleList {
+  /** Grows with each change; 0: there has been none. */
+  readonly revision: number;
+  /** As written: a list, JSON. */
+  readonly rules: string;
+}
+
 /** An eviction that is over. The last row of an id holds. */
 export interface EvictionRow {
   readonly id: number;
@@ -82,6 +90,7 @@ export interface KeeperStatistics {
 /** What the store held at start. */
 export interface Loaded {
   readonly services: readonly StoredService[];
+  readonly rules: StoredRuleList;
   readonly usage: readonly UsageTotal[];
   /** The newest, in the order of their numbers. */
   readonly evictions: readonly EvictionRow[];
@@ -101,6 +110,7 @@ export type KeeperMessage =
       readonly put: readonly StoredService[];
       readonly remove: readonly string[];
     }
+  | { readonly kind: 'change_rules'; readonly request: number; readonly rules: StoredRuleList }
   /** Highest that any service was given. */
   | { readonly kind: 'revision'; readonly highest: number }
   /** Services that are gone, and so is what they have used. */

@@ -4,7 +4,7 @@
 // A receipt may arrive after its object was removed and the index given to another, so a name stays until its index has
 // been given away twice. Invariant: an answer is the name that the object of that generation had, or none.
 
-export type ObjectKind = 'service' | 'user' | 'inbound' | 'outbound' | 'target';
+export type ObjectKind = 'service' | 'user' | 'inbound' | 'outbound' | 'target' | 'rule';
 
 /** An object was given this index. */
 export interface ObjectName {
@@ -27,6 +27,7 @@ export class NameBook {
     inbound: new Map(),
     outbound: new Map(),
     target: new Map(),
+    rule: new Map(),
   };
 
   add(names: readonly ObjectName[]): void {

@@ -11,6 +11,11 @@ const ORDER_MIN = Math.log2(BLOCK_WORDS_MIN);
 export interface Arena {
   /** @returns where a block of at least `words` begins, or -1 where no room is left */
   allocate(words: number): number;
+  /**
+   * Takes the block of at least `words` at `start`, which `allocate` answered once, in an arena of the same range.
+   * @returns false where some of it is in use
+   */
+  reserve(start: number, words: number): boolean;
   /** Gives a block back. @throws RangeError for what `allocate` did not answer */
   release(start: number): void;
   /** Words of blocks in use, with what of them lies idle. */
@@ -56,6 +61,22 @@ export function createArena(words: number): Arena {
       orders.set(block, order);
       wordsUsed += 2 ** order;
       return block;
+    },
+    reserve(start, wanted) {
+      const order = Math.max(ORDER_MIN, Math.ceil(Math.log2(wanted)));
+      let from = order;
+      while (from < free.length && !setOf(from).has(start - (start % 2 ** from))) from++;
+      if (from >= free.length || start % 2 ** order !== 0) return false;
+      setOf(from).delete(start - (start % 2 ** from));
+      // Of each half that is divided, the one without the block stays free.
+      while (from > order) {
+        from--;
+        const lower = start - (start % 2 ** (from + 1));
+        setOf(from).add(start < lower + 2 ** from ? lower + 2 ** from : lower);
+      }
+      orders.set(start, order);
+      wordsUsed += 2 ** order;
+      return true;
     },
     release(released) {
       let order = orders.get(released);
