@@ -51,6 +51,8 @@ export interface Asking {
   readonly connection: InterpretedConnection;
   readonly beyond: Beyond;
   readonly look: Look | undefined;
+  /** Before the names of items: where in a logical rule they stand, `rules[0].`. */
+  prefix: string;
   /** What was missed first: `need` and `external` of the answer, if the rule stays unknown. */
   need: number;
   external: string;
@@ -74,6 +76,11 @@ const ORDER: readonly number[] = [
 const ORDER_MERGED: readonly number[] = [GROUP_PORT, GROUP_SOURCE_PORT, GROUP_SOURCE, GROUP_DESTINATION];
 const ORDER_LOOKED_UP: readonly number[] = [GROUP_PROCESS_NAME, GROUP_PROCESS_PATH, GROUP_USER_ID];
 
+/** A question that nothing has been asked of yet. */
+export function newAsking(init: Pick<Asking, 'sets' | 'connection' | 'beyond' | 'look'>): Asking {
+  return { ...init, prefix: '', need: 0, external: '' };
+}
+
 /**
  * The first rule from `from` on that matches or that needs something first.
  * @param sets by tag: all that the rules name
@@ -85,7 +92,7 @@ export function interpret(
   beyond: Beyond,
   from = 0,
 ): Interpreted {
-  const asking: Asking = { sets, connection, beyond, look: undefined, need: 0, external: '' };
+  const asking = newAsking({ sets, connection, beyond, look: undefined });
   for (let index = from; index < rules.length; index++) {
     const truth = judge((rules[index] as Rule).condition, asking);
     if (truth === false) continue;
@@ -108,7 +115,13 @@ function truthOf(condition: Condition, asking: Asking): Truth {
 }
 
 function combined({ mode, rules }: Logical, asking: Asking): Truth {
-  const each = rules.map((rule) => () => truthOf(rule, asking));
+  const each = rules.map((rule, index) => () => {
+    const { prefix } = asking;
+    asking.prefix = `${prefix}rules[${index}].`;
+    const truth = truthOf(rule, asking);
+    asking.prefix = prefix;
+    return truth;
+  });
   return mode === 'and' ? every(asking, each) : some(asking, each);
 }
 
@@ -137,17 +150,17 @@ function groupHolds(items: Items, group: number, asking: Asking): Truth | undefi
 function itemHolds(item: Item, items: Items, asking: Asking): Truth {
   if (item.group >= GROUPS_INDEXED && asking.connection.process === undefined) {
     miss(asking, NEED_PROCESS, '');
-    asking.look?.(item.name, 'unknown', '');
+    asking.look?.(asking.prefix + item.name, 'unknown', '');
     return 'unknown';
   }
   const matched = item.find(items, asking.connection, asking.beyond);
-  asking.look?.(item.name, matched !== undefined, matched ?? '');
+  asking.look?.(asking.prefix + item.name, matched !== undefined, matched ?? '');
   return matched !== undefined;
 }
 
 function judgementHolds(url: string, asking: Asking): Truth {
   const judgement = asking.connection.externals.get(url);
-  asking.look?.('external', judgement ?? 'unknown', '');
+  asking.look?.(`${asking.prefix}external`, judgement ?? 'unknown', '');
   if (judgement !== undefined) return judgement;
   miss(asking, NEED_EXTERNAL, url);
   return 'unknown';
@@ -172,13 +185,17 @@ function mergedHold(outer: Items, asking: Asking): Truth {
         if (truth === true && matched === '') matched = what === '' ? item : `${item} ${what}`;
       };
       // What each rule of a large set was asked is of no use to anybody; what of it matched is.
-      const inside: Asking = asking.look === undefined ? asking : { ...asking, look: note };
+      const inside: Asking = asking.look === undefined ? asking : { ...asking, look: note, prefix: '' };
       const truth = some(
         inside,
         rules.map((rule) => () => togetherHold(rule, own, inside)),
       );
       if (truth === 'unknown' && inside !== asking) miss(asking, inside.need, inside.external);
-      asking.look?.('rule_set', truth, truth === true && matched !== '' ? `${tag}: ${matched}` : tag);
+      asking.look?.(
+        `${asking.prefix}rule_set`,
+        truth,
+        truth === true && matched !== '' ? `${tag}: ${matched}` : tag,
+      );
       return truth;
     }),
   );

@@ -55,8 +55,8 @@ export function checkRules(init: RulesInit): CheckedRules {
   for (const owner of ['api', 'file'] as const) {
     const list = owner === 'api' ? init.apiRules : init.fileRules;
     const reading: Reading = { mistakes: [], warnings: [], baseDirectory: '' };
-    const written = checkShape(reading, list);
-    drafts.push(...readDrafts(reading, written, list, owner, init.names));
+    const { written, bounded } = checkShape(reading, list);
+    drafts.push(...readDrafts(reading, written, bounded, owner, init.names));
     warnings.push(...owned(owner, rulesNotEnforced(written)), ...owned(owner, reading.warnings));
     mistakes.push(...owned(owner, reading.mistakes));
   }
@@ -84,17 +84,23 @@ function owned(owner: Owner, complaints: readonly Complaint[]): RuleComplaint[] 
   return complaints.map((complaint) => ({ ...complaint, owner }));
 }
 
+interface Shaped {
+  readonly written: readonly (Written | undefined)[];
+  /** As it came, but for what nests without end. */
+  readonly bounded: readonly unknown[];
+}
+
 /** The shape is checked on a copy, from which wrong parts are cut out. */
-function checkShape(reading: Reading, list: readonly unknown[]): readonly (Written | undefined)[] {
-  const shallow = list.map((rule, index) => {
+function checkShape(reading: Reading, list: readonly unknown[]): Shaped {
+  const bounded = list.map((rule, index) => {
     if (!isDeeperThan(rule, DEPTH_MAX)) return rule;
     const expected = `at most ${DEPTH_MAX} levels`;
     reading.mistakes.push({ path: ['rules', index], found: 'more', expected, message: 'is nested too deep' });
     return { action: 'reject' };
   });
-  const { written, complaints } = checkRulesShape({ rules: structuredClone(shallow) });
+  const { written, complaints } = checkRulesShape({ rules: structuredClone(bounded) });
   reading.mistakes.push(...complaints.slice(0, MISTAKES_MAX));
-  return written.rules ?? [];
+  return { written: written.rules ?? [], bounded };
 }
 
 function isDeeperThan(value: unknown, levels: number): boolean {

@@ -1,0 +1,188 @@
+// What is warned of: rules that never match, and above all none that do.
+
+import { describe, expect, test } from 'vitest';
+import {
+  createRandom,
+  networksOf,
+  randomConnection,
+  randomMetadata,
+  randomRules,
+  randomSets,
+} from '../build/random-rules.ts';
+import { interpret } from '../interpret.ts';
+import { checkRules, type RulesInit } from './check-rules.ts';
+import { findShadowed } from './shadow.ts';
+
+const names = {
+  inbounds: new Set(['socks', 'web', 'tls']),
+  outbounds: new Set(['direct']),
+  ruleSets: new Set(['ads', 'cn']),
+  hasGeoip: true,
+  hasAsn: true,
+};
+
+function warningsOf(fileRules: readonly object[], init: Partial<RulesInit> = {}): string[] {
+  const written = fileRules.map((rule) => ({ action: 'reject', ...rule }));
+  const { warnings, mistakes } = checkRules({ apiRules: [], fileRules: written, names, ...init });
+  expect(mistakes).toEqual([]);
+  return warnings.map(({ path, message }) => `${path.join('.')}: ${message}`);
+}
+
+describe('a rule behind one that decides for it', () => {
+  const logical = (mode: string, ...rules: object[]) => ({ type: 'logical', mode, rules });
+  /** The rule before, the rule behind it; and whether the one behind never matches. */
+  const rows: readonly (readonly [object, object, boolean])[] = [
+    [{}, { port: 1 }, true],
+    [{}, { rule_set: 'ads', invert: true }, true],
+    [{ port: 1 }, {}, false],
+    [{ port: 1 }, { port: 1 }, true],
+    [{ port: 1 }, { port: 1, service: 'a' }, true],
+    [{ port: 1, service: 'a' }, { port: 1 }, false],
+    [{ port_range: '1:9' }, { port: [3, 9] }, true],
+    [{ port_range: '1:9' }, { port_range: '9:10' }, false],
+    [{ domain_suffix: 'a.example' }, { domain: ['a.example', 'b.a.example'] }, true],
+    [{ domain_suffix: 'a.example' }, { domain: 'ba.example' }, false],
+    [{ domain_suffix: 'a.example' }, { domain_suffix: ['.a.example', 'b.a.example'] }, true],
+    [{ domain_suffix: '.a.example' }, { domain_suffix: 'a.example' }, false],
+    [{ domain_suffix: '.a.example' }, { domain: 'a.example' }, false],
+    [{ domain_suffix: 'a.example' }, { domain: 'a.example', ip_cidr: '10.0.0.0/8' }, false],
+    [{ domain: 'a.example' }, { domain_suffix: 'a.example' }, false],
+    [{ domain_keyword: 'ads' }, { domain: 'roads.example' }, true],
+    [{ domain_keyword: 'ads' }, { domain_suffix: 'ads.example', port: 1 }, true],
+    [{ domain_keyword: 'ad' }, { domain_keyword: 'ads' }, true],
+    [{ domain_keyword: 'ads' }, { domain_keyword: 'ad' }, false],
+    [{ domain_regex: 'a+' }, { domain_regex: 'a+', port: 1 }, true],
+    [{ domain_regex: 'a+' }, { domain: 'a.example' }, false],
+    [{ ip_cidr: '10.0.0.0/8' }, { ip_cidr: ['10.1.0.0/16', '10.2.3.4'] }, true],
+    [{ ip_cidr: '10.1.0.0/16' }, { ip_cidr: '10.0.0.0/8' }, false],
+    [{ ip_cidr: '::/0' }, { ip_cidr: '10.0.0.0/8' }, false],
+    [{ ip_is_private: true }, { ip_cidr: '192.168.1.0/24' }, true],
+    [{ ip_is_private: true }, { ip_cidr: '192.0.2.0/24' }, false],
+    [{ ip_cidr: ['10.0.0.0/8'] }, { ip_is_private: true }, false],
+    [{ source_ip_cidr: '10.0.0.0/8' }, { source_ip_cidr: '10.1.0.0/16' }, true],
+    [{ source_ip_cidr: '10.0.0.0/8' }, { ip_cidr: '10.1.0.0/16' }, false],
+    [{ geoip: ['DE', 'FR'] }, { geoip: 'de' }, true],
+    [{ rule_set: ['ads', 'cn'] }, { rule_set: 'ads', service: 'a' }, true],
+    [{ rule_set: 'ads' }, { rule_set: ['ads', 'cn'] }, false],
+    // The set may stand in for the port of the rule that names it.
+    [{ port: 1 }, { port: 1, rule_set: 'ads' }, false],
+    [{ port: 1, rule_set: 'ads' }, { port: 1, rule_set: 'ads', domain: 'a.example' }, false],
+    [{ service: 'a' }, { service: 'a', rule_set: 'ads' }, true],
+    [{ port: 1, invert: true }, { port: 2 }, false],
+    [{ port: 1, invert: true }, { port: 1, invert: true }, true],
+    [logical('or', { port: 1 }, { service: 'a' }), { port: 1 }, true],
+    [logical('and', { port: 1 }, { service: 'a' }), { port: 1 }, false],
+    [logical('and', { port: 1 }, { service: 'a' }), { port: 1, service: 'a' }, true],
+    [{ port: 1 }, logical('and', { port: 1 }, { service: 'a' }), true],
+    [{ port: 1 }, logical('or', { port: 1 }, { service: 'a' }), false],
+    [{ port: 1, action: 'sniff' }, { port: 1 }, false],
+    // What is looked up may fail, and the time passes.
+    [{ process_name: 'curl' }, { process_name: 'curl', port: 1 }, false],
+    [{ time: 'mon' }, { time: 'mon', port: 1 }, false],
+    [{ time: 'mon' }, { time: 'mon' }, true],
+  ];
+  test.each(rows)('%j, then %j: %j', (before, behind, isShadowed) => {
+    const shadowed = warningsOf([before, { id: 'behind', ...behind }]).filter((text) =>
+      text.includes('can never match'),
+    );
+    expect(shadowed.length).toBe(isShadowed ? 1 : 0);
+  });
+
+  test('is told which one, and whose', () => {
+    const apiRules = [{ id: 'wide', domain_suffix: 'example', action: 'reject' }];
+    expect(warningsOf([{ domain: 'a.example' }], { apiRules })).toEqual([
+      'rules.0: can never match: rule "wide" (rules[0] of the API) decides before it',
+    ]);
+  });
+
+  test('may match after all where something was found out between them', () => {
+    const between = (action: string, before: object, behind: object) =>
+      warningsOf([before, { action }, behind]).filter((text) => text.includes('can never match')).length;
+    expect(between('resolve', { ip_cidr: '10.0.0.0/8' }, { ip_cidr: '10.0.0.0/8', port: 1 })).toBe(0);
+    expect(between('sniff', { domain: 'a.example' }, { domain: 'a.example' })).toBe(0);
+    expect(between('resolve', { port: 1 }, { port: 1, domain: 'a.example' })).toBe(1);
+  });
+
+  test('never decides after all: random rules and connections', () => {
+    const seed = Number(process.env['SLUICE_SEED'] ?? Date.now() % 2 ** 30);
+    const random = createRandom(seed);
+    const beyond = { networksOf, matchesRegex: (text: string, name: string) => new RegExp(text).test(name) };
+    let found = 0;
+    for (let round = 0; round < 400; round++) {
+      const rules = randomRules(random, 30);
+      const sets = randomSets(random);
+      const shadowed = findShadowed(rules.map((rule, index) => ({ rule, path: ['rules', index] })));
+      // Looked for without those that everything is behind of.
+      const places = new Set(shadowed.map(({ path }) => path[1]));
+      found += places.size;
+      for (let i = 0; i < 50; i++) {
+        const connection = { ...randomConnection(random), ...randomMetadata(random) };
+        const { rule } = interpret(rules, sets, connection, beyond);
+        expect(places.has(rule), `SLUICE_SEED=${seed}: ${JSON.stringify(rules[rule])}`).toBe(false);
+      }
+    }
+    expect(found).toBeGreaterThan(400);
+  });
+
+  test('is looked for in a bounded time', () => {
+    const rules = Array.from({ length: 30_000 }, (_, i) => ({ port: i % 60_000, service: `s${i}` }));
+    expect(warningsOf(rules)).toEqual([]);
+  });
+});
+
+describe('what cannot be told', () => {
+  const inboundTypes = new Map([
+    ['socks', 'socks5'],
+    ['web', 'http'],
+    ['tls', 'sni'],
+  ]);
+  const protocol = (rules: readonly object[]) =>
+    warningsOf(rules, { names: { ...names, inboundTypes } }).filter((text) => text.includes('protocol'));
+
+  test('a protocol without a look at the first bytes', () => {
+    expect(protocol([{ protocol: ['ssh', 'dns'] }])).toEqual([
+      'rules.0.protocol: never matches: no rule before it has `action: sniff`, and no inbound here knows ssh, dns without',
+    ]);
+    expect(protocol([{ protocol: 'tls' }])).toEqual([]);
+    expect(protocol([{ protocol: 'tls', inbound: 'socks' }]).length).toBe(1);
+    expect(protocol([{ protocol: 'http', inbound: ['socks', 'web'] }])).toEqual([]);
+    expect(protocol([{ action: 'sniff' }, { protocol: 'ssh' }])).toEqual([]);
+    expect(protocol([{ action: 'sniff', sniffer: 'tls' }, { protocol: 'ssh' }]).length).toBe(1);
+    expect(protocol([{ protocol: 'ssh' }, { action: 'sniff' }]).length).toBe(1);
+    expect(protocol([{ type: 'logical', mode: 'or', rules: [{ port: 1 }, { protocol: 'ssh' }] }])).toEqual([
+      expect.stringMatching(/^rules\.0\.rules\.1\.protocol: /),
+    ]);
+  });
+
+  test('UDP, devices, limits', () => {
+    expect(warningsOf([{ protocol: 'quic' }, { network: 'udp' }, { network: ['udp', 'tcp'] }])).toEqual([
+      'rules.0.protocol: `protocol: quic` never matches: no UDP is relayed yet',
+      'rules.1.network: `network: udp` never matches: no UDP is relayed yet',
+    ]);
+    expect(warningsOf([{ device: 'new' }])).toEqual([
+      'rules.0.device: `device` never matches before device limits are enforced',
+    ]);
+    const limit = { action: 'limit', gate: { rate: '5/s' } };
+    expect(
+      warningsOf([
+        { ...limit, port: 1 },
+        { ...limit, port: 2 },
+      ]),
+    ).toEqual([
+      'rules.0.action: action limit is accepted but not enforced yet, here and in 1 more of the rules',
+    ]);
+  });
+
+  test('deadlines of what is not looked up', () => {
+    expect(warningsOf([{ port: 1, timeout: '1s', on_timeout: 'reject' }])).toEqual([
+      'rules.0.timeout: "timeout" has no effect: nothing of this rule has to be looked up',
+      'rules.0.on_timeout: "on_timeout" has no effect: nothing of this rule has to be looked up',
+    ]);
+    expect(
+      warningsOf([
+        { rule_set: 'ads', timeout: '1s' },
+        { user_id: 5, on_timeout: 'allow' },
+      ]),
+    ).toEqual([]);
+  });
+});
