@@ -7,14 +7,13 @@ import { NESTING_MAX } from '../../layout/rules.ts';
 import type { Network } from '../rule.ts';
 import { ipv4Networks, ipv6Networks } from './address-ranges.ts';
 import { ByteReader, Garbled } from './byte-reader.ts';
-import { ADGUARD, VALUES_READ_MAX } from './items.ts';
+import { ADGUARD, RULES_READ_MAX, VALUES_READ_MAX } from './items.ts';
 import { readSuccinctSet } from './succinct-set.ts';
 
 const MAGIC = 'SRS';
 const VERSION_MAX = 4;
 const HEADER_BYTES = 4;
 const INFLATED_BYTES_MAX = 256 * 1024 * 1024;
-const RULES_READ_MAX = 262_144;
 
 const ITEM_FINAL = 0xff;
 /** What stands in front of a name written forwards: below it only (its dot follows); itself and below. */

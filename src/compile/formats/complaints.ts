@@ -4,7 +4,7 @@
 import type { RuleComplaint } from '../../layout/compiler-messages.ts';
 
 /** Told one by one; of those behind only the number. */
-export const COMPLAINTS_TOLD_MAX = 100;
+const COMPLAINTS_TOLD_MAX = 100;
 
 export interface Complaints {
   readonly fileName: string;

@@ -10,10 +10,7 @@ import { type Path, quoted, shown } from '../../config/mistakes.ts';
 import { NESTING_MAX } from '../../layout/rules.ts';
 import { type Condition, type Items, NO_ITEMS } from '../rule.ts';
 import { type Complaints, complain } from './complaints.ts';
-import { ADGUARD, type ItemReading, ITEMS, UNJUDGED } from './items.ts';
-
-/** Rules of a file, those inside others included. */
-const RULES_READ_MAX = 262_144;
+import { ADGUARD, type ItemReading, ITEMS, RULES_READ_MAX, UNJUDGED } from './items.ts';
 
 export interface HeadlessReading extends ItemReading {
   readonly mistakes: Complaints;
@@ -179,9 +176,12 @@ function complainKey(reading: HeadlessReading, key: string, path: Path, known: I
   });
 }
 
-/** For a warning. */
-export function leftOutMessage(reading: HeadlessReading): string {
+/** One warning for all rules that were left out, where the first of them stands. */
+export function warnOfLeftOut(reading: HeadlessReading, warnings: Complaints): void {
+  if (reading.leftOut === 0) return;
   const counts = [...reading.unjudged].map(([item, count]) => `\`${item}\` ${count}`);
   const which = reading.leftOut === 1 ? 'a rule is' : `${reading.leftOut} rules are`;
-  return `${which} left out for items that Sluice cannot judge: ${counts.join(', ')}`;
+  const message = `${which} left out for items that Sluice cannot judge: ${counts.join(', ')}`;
+  const path = reading.leftOutPath ?? ['rules'];
+  complain(warnings, { path, found: 'items of other devices', expected: 'items of connections', message });
 }

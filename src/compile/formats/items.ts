@@ -9,6 +9,8 @@ import { addAdGuardPattern } from './adguard.ts';
 import { type Complaints, complain } from './complaints.ts';
 import { nameOf, networkOf, suffixOf } from './names.ts';
 
+/** Rules of a file, those inside others included. */
+export const RULES_READ_MAX = 262_144;
 /** Values of all items of a file: 4 million names are 400 MB. */
 export const VALUES_READ_MAX = 4_000_000;
 const PORT_MAX = 65_535;

@@ -10,7 +10,7 @@ import { endOfString, readPlainJson } from '../../config/plain-json.ts';
 const VALUES_MAX = 8_000_000;
 const DEPTH_MAX = 32;
 /** Of a text that is told about in detail: that takes a hundred times as long as reading. */
-const DETAILED_CHARACTERS_MAX = 1024 * 1024;
+const DETAILED_CHARACTERS_MAX = 128 * 1024;
 
 /** From 1; columns in UTF-16 units. */
 export interface Place {

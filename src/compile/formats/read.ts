@@ -4,7 +4,7 @@ import type { RuleComplaint, RuleSetFormat } from '../../layout/compiler-message
 import type { Condition, RuleSetRules } from '../rule.ts';
 import { readBinary } from './binary.ts';
 import { allComplaints, type Complaints, complain, newComplaints } from './complaints.ts';
-import { leftOutMessage, newReading, readRules } from './headless.ts';
+import { newReading, readRules, warnOfLeftOut } from './headless.ts';
 import { firstEntry, readDomains, readNetworks } from './lists.ts';
 import { isMmdb } from './mmdb-metadata.ts';
 import { networkOf } from './names.ts';
@@ -68,11 +68,7 @@ function readBinaryRules(bytes: Uint8Array, mistakes: Complaints, warnings: Comp
   }
   const reading = newReading(mistakes);
   const rules = readRules(reading, read.rules, ['rules']);
-  if (reading.leftOut > 0) {
-    const path = reading.leftOutPath ?? ['rules'];
-    const message = leftOutMessage(reading);
-    complain(warnings, { path, found: 'items of other devices', expected: 'items of connections', message });
-  }
+  warnOfLeftOut(reading, warnings);
   return rules;
 }
 

@@ -7,7 +7,7 @@ import { quoted, shown } from '../../config/mistakes.ts';
 import type { RuleComplaint } from '../../layout/compiler-messages.ts';
 import type { Condition } from '../rule.ts';
 import { type Complaints, complain } from './complaints.ts';
-import { leftOutMessage, newReading, readRules } from './headless.ts';
+import { newReading, readRules, warnOfLeftOut } from './headless.ts';
 import { type JsonText, readJsonText } from './json-text.ts';
 
 const VERSION_MAX = 4;
@@ -54,15 +54,12 @@ function readVersioned(value: unknown, mistakes: Complaints, warnings: Complaint
   }
   const reading = newReading(mistakes);
   const conditions = readRules(reading, rules ?? [], ['rules']);
-  if (reading.leftOut > 0) {
-    const path = reading.leftOutPath ?? ['rules'];
-    const message = leftOutMessage(reading);
-    complain(warnings, { path, found: 'items of other devices', expected: 'items of connections', message });
-  }
+  warnOfLeftOut(reading, warnings);
   return conditions;
 }
 
 function locateAll(json: JsonText, complaints: Complaints): void {
+  if (complaints.told.length === 0) return;
   const places = json.locate(
     complaints.told.map(({ path, found, expected, atKey }) => ({
       path,

@@ -117,7 +117,7 @@ function adGuardKey(pattern: string): string {
 }
 
 /** Breadth first over the sorted keys: a span of keys that have a beginning in common is a node. */
-export function succinct(texts: readonly string[]): Buffer {
+function succinct(texts: readonly string[]): Buffer {
   const keys = [...new Set(texts)].map((one) => Buffer.from(one)).sort((a, b) => a.compare(b));
   const leaves: number[] = [];
   const shape: number[] = [];
