@@ -75,6 +75,22 @@ describe('a dead worker', () => {
     settleDeadWorker(sys, tables, 1);
   });
 
+  it('pins no rules any more, and nobody shows its names', () => {
+    const tables = attachTables(createTables(limits, new Int32Array(4)));
+    const facts = tables.facts[0];
+    tables.slots[0]?.setGeneration(2, 5);
+    tables.slots[0]?.setFd(2, CLIENT, -1);
+    tables.slots[0]?.setFd(2, SERVER, -1);
+    facts?.setPinned(2, 4);
+    facts?.setNameBytes(2, 9);
+    tables.snapshots.addPins(3, 2);
+    settleDeadWorker(sys, tables, 0);
+    settleDeadWorker(sys, tables, 0);
+    // The other one is somebody else's.
+    expect(tables.snapshots.pins(3)).toBe(1);
+    expect(facts?.nameBytes(2)).toBe(0);
+  });
+
   it('leaves no lists behind, gives its source entries back, and has the use of its connections looked at', () => {
     const tables = attachTables(createTables(limits, new Int32Array(4)));
     const slots = tables.slots[0];

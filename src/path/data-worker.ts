@@ -6,7 +6,7 @@ import { Slots } from '../connection/slots.ts';
 import { Sources } from '../connection/sources.ts';
 import type { FactsTable } from '../layout/facts.ts';
 import type { ControlMessage, InboundDefinition, WorkerMessage } from '../layout/messages.ts';
-import { deriveNameKeys, RULE_DOMAIN_SEED_KEY } from '../layout/name-hash.ts';
+import { deriveNameKeys, hashText, RULE_DOMAIN_SEED_KEY } from '../layout/name-hash.ts';
 import { ReceiptWriter } from '../layout/receipt-writer.ts';
 import type { SlotTable } from '../layout/slot.ts';
 import { PLAN_OBJECTS_MAX } from '../layout/tables.ts';
@@ -163,6 +163,7 @@ export class DataWorker {
     this.headOut = new Uint8Array(new ArrayBuffer(HEAD_OUT_BYTES));
     this.headOutAddress = sys.addressOf(this.headOut);
     this.nameKeys = deriveNameKeys(tables.shared.hashKey);
-    this.matcher = new Matcher(tables.rules, this.nameKeys[RULE_DOMAIN_SEED_KEY] as number);
+    const seed = hashText(this.nameKeys, RULE_DOMAIN_SEED_KEY, '')[0] as number;
+    this.matcher = new Matcher(tables.rules, seed);
   }
 }

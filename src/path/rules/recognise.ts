@@ -42,6 +42,8 @@ const DNS_LENGTH_BYTES = 2;
 const DNS_HEAD_BYTES = 12;
 /** A question of the root: one byte of a name, type and class. */
 const DNS_QUESTION_BYTES_MIN = 5;
+/** Far more than queries have, padded ones included (RFC 8467); so that text is not waited for as a long message. */
+const DNS_QUERY_BYTES_MAX = 1_024;
 const DNS_NAME_BYTES_MAX = 255;
 const DNS_LABEL_BYTES_MAX = 63;
 const DNS_CLASS_IN = 1;
@@ -130,7 +132,8 @@ function lineAfter(input: Uint8Array, lineEnd: number, length: number): number {
 function recogniseDns(input: Uint8Array, length: number): number {
   if (length < DNS_LENGTH_BYTES) return UNDECIDED;
   const messageBytes = readPort(input, 0);
-  if (messageBytes < DNS_HEAD_BYTES + DNS_QUESTION_BYTES_MIN) return PROTOCOL_UNKNOWN;
+  if (messageBytes < DNS_HEAD_BYTES + DNS_QUESTION_BYTES_MIN || messageBytes > DNS_QUERY_BYTES_MAX)
+    return PROTOCOL_UNKNOWN;
   const end = DNS_LENGTH_BYTES + messageBytes;
   if (length < DNS_LENGTH_BYTES + DNS_HEAD_BYTES) return UNDECIDED;
   // QR 0, opcode 0, no answer's bits: AA, TC, RA and the reserved one; no response code.
