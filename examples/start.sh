@@ -34,6 +34,8 @@ The edge is ready. In another terminal, from the repository:
   ./bin/sluice status -c examples/edge.yaml
   ./bin/sluice ps -c examples/edge.yaml
   ./bin/sluice services list -c examples/edge.yaml
+  ./bin/sluice rules -c examples/edge.yaml
+  ./bin/sluice rules explain -c examples/edge.yaml --target tracker.example
   ./bin/sluice reload -c examples/edge.yaml
 
 The log is examples/run/edge.log. Ctrl-C ends the edge and the origin.

@@ -58,7 +58,9 @@ describe('operators', () => {
       ([, code = '']) => code,
     );
     expect([reasons.length, events.length, codes.length].every((count) => count > 0)).toBe(true);
-    expect(reasons.filter((reason) => !source.includes(`reason('${reason}'`))).toEqual([]);
+    const isReason = (name: string) =>
+      ['reason', 'refusal'].some((kind) => source.includes(`${kind}('${name}'`));
+    expect(reasons.filter((reason) => !isReason(reason))).toEqual([]);
     expect(events.filter((event) => !source.includes(`event: '${event}'`))).toEqual([]);
     expect(codes.filter((code) => !source.includes(`'${code}'`))).toEqual([]);
   });

@@ -51,6 +51,8 @@ it.each(lines)('%s', async (line) => {
   if (line.startsWith('./bin/sluice status')) expect(stdout).toMatch(/^configuration .*edge\.yaml/m);
   else if (line.startsWith('./bin/sluice ps')) expect(stdout).toMatch(/^ID +SERVICE/m);
   else if (line.startsWith('./bin/sluice services')) expect(stdout).toMatch(/^alice +file/m);
+  else if (line.includes('rules explain')) expect(stdout).toContain('rule trackers: reject\n');
+  else if (line.startsWith('./bin/sluice rules')) expect(stdout).toMatch(/^ +0 +trackers +file +reject /m);
   else if (line.startsWith('./bin/sluice reload')) expect(stdout).toContain('nothing has changed');
   else if (line.includes('--output')) expect(stdout).toBe('');
   else expect(stdout).toBe('hello from the origin: GET /\n');
