@@ -16,7 +16,7 @@ import {
 } from '../../layout/rules.ts';
 import { parseDataRate, parseDuration, parseEventRate } from '../../policy/units.ts';
 import type { Action } from '../rule.ts';
-import { parseProtocol, readEach, type Written } from './condition.ts';
+import { parseProtocol, readEach, type Written } from './items.ts';
 import { parseOverride } from './names.ts';
 
 const KEYS: Readonly<Record<Action['kind'], readonly (keyof Written & string)[]>> = {

@@ -101,11 +101,13 @@ export function hasDestination(items: Items): boolean {
 }
 
 function destinationCovers(wide: Items, narrow: Items): boolean {
-  const names = new Set(wide.domain);
   const holdsKeyword = (name: string) => wide.domainKeyword.some((keyword) => name.includes(keyword));
   return (
     narrow.domain.every(
-      (name) => names.has(name) || holdsKeyword(name) || wide.domainSuffix.some((one) => endsWith(name, one)),
+      (name) =>
+        wide.domain.includes(name) ||
+        holdsKeyword(name) ||
+        wide.domainSuffix.some((one) => endsWith(name, one)),
     ) &&
     narrow.domainSuffix.every(
       (suffix) => holdsKeyword(suffix.name) || wide.domainSuffix.some((one) => isBelowAll(suffix, one)),
