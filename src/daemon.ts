@@ -16,14 +16,17 @@ import { createDirectory } from './control/directory.ts';
 import { NOTHING_RECONCILED } from './control/contradiction.ts';
 import { createEdge } from './control/edge.ts';
 import { SluiceError } from './control/errors.ts';
+import { createExternalJudge } from './control/external-judge.ts';
 import { createGovernance } from './control/governance.ts';
 import type { Governance } from './control/governance.ts';
 import { createKeeper } from './control/keeper-link.ts';
 import { createLifecycle } from './control/lifecycle.ts';
+import { createLookUps } from './control/look-ups.ts';
 import { createNames } from './control/names.ts';
 import type { Names } from './control/names.ts';
 import { createNotify } from './control/notify.ts';
 import { createPriority, niceOfCompiler } from './control/priority.ts';
+import { createProcessLookup } from './control/process-lookup.ts';
 import { createReloader, readConfiguration } from './control/reload.ts';
 import { createRules } from './control/rules.ts';
 import type { Rules } from './control/rules.ts';
@@ -202,6 +205,16 @@ async function start(
     hashOf: (credential) => edge.identities.hashOf(credential),
     decoyOf: (choice) => edge.identities.decoyOf(choice),
   });
+  const { externalsOf } = rules;
+  const lookUps = createLookUps({
+    sys,
+    tables,
+    keys: deriveNameKeys(hashKey),
+    directory,
+    processes: createProcessLookup({ sys }),
+    judge: createExternalJudge(),
+    externalsOf,
+  });
   const stored = readStoredServices(loaded.services, configuration);
   edge.services.load(stored, loaded.revisionHighest);
   await edge.apply(configuration);
@@ -227,6 +240,7 @@ async function start(
     planFor: (worker) => edge.planFor(worker),
     serve(message, reply, worker) {
       if (message.kind === 'evicted') governance?.evictions.receive(worker, message);
+      else if (message.kind === 'look_up') lookUps.serve(worker, message, reply);
       else serve(names, verifier, message, reply);
     },
     gone: (worker, isStopped) => governance?.evictions.workerGone(worker, isStopped),
@@ -258,6 +272,7 @@ async function start(
       notify.close();
       await api?.close();
       await governance?.close();
+      lookUps.close();
       await rules?.close();
       await keeper.close();
     },
@@ -302,6 +317,7 @@ async function start(
       verifier,
       reloader,
       rules,
+      lookUps,
       serviceChanges: createServiceChanges(edge, keeper, log),
     };
     const logDropped = () => destination.dropped;

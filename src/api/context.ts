@@ -9,6 +9,7 @@ import type { KeeperLink } from '../control/keeper-link.ts';
 import type { Phase } from '../control/lifecycle.ts';
 import type { Names } from '../control/names.ts';
 import type { Reloader } from '../control/reload.ts';
+import type { LookUps } from '../control/look-ups.ts';
 import type { RulesControl } from '../control/rules-control.ts';
 import type { ServiceChanges } from '../control/service-changes.ts';
 import type { Supervisor } from '../control/supervisor.ts';
@@ -29,6 +30,7 @@ export interface ApiContext {
   readonly keeper: Pick<KeeperLink, 'statistics'>;
   readonly serviceChanges?: ServiceChanges;
   readonly rules?: RulesControl;
+  readonly lookUps?: LookUps;
   /** What every service has used. */
   readonly book: UsageBook;
   /** Rows of counters that have changed of late. */

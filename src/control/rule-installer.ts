@@ -223,7 +223,7 @@ function figuresOf({ durationUs, cpuUs, words, sets }: Compiled): CompileFigures
     durationUs,
     cpuUs,
     words,
-    sets: sets.map(({ version: _, ...figures }) => figures),
+    sets: sets.map(({ version: _version, ...figures }) => figures),
   };
 }
 

@@ -113,6 +113,6 @@ export function createRuleRejudging<Snapshot extends WalkedSnapshot>(
 }
 
 function rejudgedOf(result: RejudgementResult, isSuperseded: boolean): Rejudged {
-  const { isCancelled: _, ...rest } = result;
+  const { isCancelled: _isCancelled, ...rest } = result;
   return { ...rest, isSuperseded };
 }

@@ -50,7 +50,8 @@ export async function describeContent(
 
 /** @throws where there is no file */
 export async function stampOf(path: string): Promise<string> {
-  const { ino, size, mtimeMs, ctimeMs, ...file } = await stat(path);
+  const file = await stat(path);
+  const { ino, size, mtimeMs, ctimeMs } = file;
   if (!file.isFile()) throw new Error('it is not a regular file');
   requireSize(size);
   return `${ino} ${size} ${mtimeMs} ${ctimeMs}`;
