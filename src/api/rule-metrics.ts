@@ -1,11 +1,12 @@
 // The metrics of rules: what is in force, what changes of it took, how fresh rule sets are. Nothing here is counted by
 // connection: who was refused for which reason is in sluice_ended_total. Tags are bounded by the configuration.
 
+import type { LookUpStatistics } from '../control/look-ups.ts';
 import type { RulesControl } from '../control/rules-control.ts';
 import type { ApiContext } from './context.ts';
 import { family, type Sample } from './metric-text.ts';
 
-export function ruleFamilies({ rules }: ApiContext): string[] {
+export function ruleFamilies({ rules, lookUps }: ApiContext): string[] {
   if (rules === undefined) return [];
   const statistics = rules.statistics();
   const only = (value: number): Sample[] => [[{}, value]];
@@ -69,6 +70,7 @@ export function ruleFamilies({ rules }: ApiContext): string[] {
       only(statistics.undecided),
     ),
     ...ruleSetFamilies(rules),
+    ...(lookUps === undefined ? [] : lookUpFamilies(lookUps.statistics())),
   ];
 }
 
@@ -101,6 +103,36 @@ function ruleSetFamilies(rules: RulesControl): string[] {
       'gauge',
       'Words (4 bytes) of the compiled rule set.',
       each(({ words }) => words),
+    ),
+  ];
+}
+
+const PROCESS_OUTCOMES = ['found', 'elsewhere', 'not_found', 'refused'] as const;
+const JUDGEMENTS = [
+  'match',
+  'no_match',
+  'remembered',
+  'joined',
+  'late',
+  'failed',
+  'status',
+  'garbage',
+  'refused',
+] as const;
+
+function lookUpFamilies({ processes, externals }: LookUpStatistics): string[] {
+  return [
+    family(
+      'sluice_rule_process_lookups_total',
+      'counter',
+      'Programs of clients that rules asked for, by outcome; elsewhere: the client is not on this machine.',
+      PROCESS_OUTCOMES.map((outcome) => [{ outcome }, processes[outcome]]),
+    ),
+    family(
+      'sluice_rule_judgements_total',
+      'counter',
+      'Judgements that rules asked of addresses, by result: match and no_match were answered, remembered and joined asked nobody, all others are none.',
+      JUDGEMENTS.map((result) => [{ result }, externals[result]]),
     ),
   ];
 }

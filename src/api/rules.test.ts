@@ -11,9 +11,9 @@ afterEach(async () => {
   app = undefined;
 });
 
-async function setUp() {
+async function setUp(parts: object = {}) {
   const noted = noteRules();
-  app = await buildTestApi(makeTables(), { rules: noted.rules });
+  app = await buildTestApi(makeTables(), { rules: noted.rules, ...parts });
   const call = async (
     method: 'GET' | 'POST' | 'PUT',
     url: string,
@@ -283,7 +283,11 @@ describe('/v1/rule-sets', () => {
 
 describe('status and metrics', () => {
   it('say what is in force and how fresh', async () => {
-    const { call } = await setUp();
+    const processes = { asked: 9, found: 7, elsewhere: 0, not_found: 2, refused: 0 };
+    const externals = { asked: 5, match: 2, no_match: 0, remembered: 0, joined: 0 };
+    const none = { late: 3, failed: 0, status: 0, garbage: 0, refused: 0 };
+    const lookUps = { statistics: () => ({ processes, externals: { ...externals, ...none }, gone: 0 }) };
+    const { call } = await setUp({ lookUps });
     expect((await call('GET', '/v1/status')).body.rules).toEqual({
       snapshot: 7,
       count: 2,
@@ -293,6 +297,8 @@ describe('status and metrics', () => {
       sets_stale: 1,
       ended: 4,
       undecided: 1,
+      process_lookups: 9,
+      judgements: 5,
       arena_words: 940,
     });
     const { payload } = await (app as FastifyInstance).inject('/metrics');
@@ -301,6 +307,8 @@ describe('status and metrics', () => {
       'sluice_rule_snapshot 7',
       'sluice_rule_snapshots{state="retired"} 2',
       'sluice_rule_compile_last_seconds 0.0015',
+      'sluice_rule_process_lookups_total{outcome="not_found"} 2',
+      'sluice_rule_judgements_total{result="late"} 3',
       'sluice_rule_set_ok{rule_set="ads"} 0',
       'sluice_rule_set_failures_total{rule_set="ads"} 7',
       'sluice_rule_set_last_ok_timestamp_seconds{rule_set="ads"} 1',

@@ -104,6 +104,8 @@ export const statusSchema = Type.Object(
           minimum: 0,
           description: 'those that could not be judged again, and stayed',
         }),
+        process_lookups: Type.Integer({ minimum: 0, description: 'programs of clients that were asked for' }),
+        judgements: Type.Integer({ minimum: 0, description: 'of addresses, that were asked for' }),
         arena_words: Type.Integer({ minimum: 0, description: 'memory of all snapshots, 4 bytes each' }),
       }),
     ]),
@@ -237,10 +239,11 @@ function governance(
   };
 }
 
-function describeRules({ rules }: ApiContext): Status['rules'] {
+function describeRules({ rules, lookUps }: ApiContext): Status['rules'] {
   if (rules === undefined) return null;
   const statistics = rules.statistics();
   const sets = rules.ruleSets();
+  const lookedUp = lookUps?.statistics();
   return {
     snapshot: statistics.snapshot,
     count: statistics.rules,
@@ -250,6 +253,8 @@ function describeRules({ rules }: ApiContext): Status['rules'] {
     sets_stale: sets.filter(({ state }) => state === 'stale').length,
     ended: statistics.rejudgedEnded,
     undecided: statistics.undecided,
+    process_lookups: lookedUp?.processes.asked ?? 0,
+    judgements: lookedUp?.externals.asked ?? 0,
     arena_words: statistics.arenaWordsUsed,
   };
 }

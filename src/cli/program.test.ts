@@ -134,6 +134,7 @@ describe('command line', () => {
       evictions: { started: 3, running: 1, closed: 40, last_reconcile: { ended: 2, duration_us: 1_500 } },
       receipts: { written: 7, filtered: 0, dropped: 1, errors: 1 },
       store: { state: 'failed', error: 'disk full', commits: 1, last_commit_at: null },
+      rules: { count: 9, snapshot: 4, ended: 2, sets: 3, sets_stale: 1 },
     });
     expect(await run('status', '--socket', socket)).toBe(0);
     expect(printed).toContain('1.2.3, ready, pid 7, up 1m 1s\n');
@@ -142,6 +143,8 @@ describe('command line', () => {
     expect(printed).toMatch(/^evictions +3, 1 running; 40 connections ended$/m);
     expect(printed).toMatch(/^last change +2 connections ended in 1\.5 ms$/m);
     expect(printed).toMatch(/^receipts +7 written, 2 lost$/m);
+    expect(printed).toMatch(/^rules +9 in snapshot 4, 2 connections ended$/m);
+    expect(printed).toMatch(/^rule sets +3, 1 stale: sluice rules sets$/m);
     expect(printed).toMatch(/^store +failed: disk full$/m);
     expect(printed).toMatch(/^restart needed +workers$/m);
     expect(printed).toMatch(/^web +http +127\.0\.0\.1:8080$/m);

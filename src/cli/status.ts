@@ -55,8 +55,8 @@ function formatStatus(status: Status): string {
 }
 
 /** What differs from a daemon where nothing has been governed yet. */
-function governanceFacts({ evictions, receipts, store }: Status): [string, string][] {
-  const facts: [string, string][] = [];
+function governanceFacts({ evictions, receipts, store, rules }: Status): [string, string][] {
+  const facts: [string, string][] = rulesFacts(rules);
   if (evictions.started > 0) {
     const running = evictions.running > 0 ? `, ${evictions.running} running` : '';
     facts.push(['evictions', `${evictions.started}${running}; ${evictions.closed} connections ended`]);
@@ -69,5 +69,16 @@ function governanceFacts({ evictions, receipts, store }: Status): [string, strin
     facts.push(['receipts', `${receipts.written} written, ${receipts.dropped + receipts.errors} lost`]);
   }
   if (store.state !== 'ok') facts.push(['store', `${store.state}: ${store.error ?? ''}`]);
+  return facts;
+}
+
+/** Nothing where there have never been any. */
+function rulesFacts(rules: Status['rules']): [string, string][] {
+  if (rules === null || rules.snapshot === null) return [];
+  const { count, snapshot, sets, sets_stale: stale, ended } = rules;
+  const facts: [string, string][] = [
+    ['rules', `${count} in snapshot ${snapshot}, ${ended} connections ended`],
+  ];
+  if (sets > 0) facts.push(['rule sets', `${sets}${stale > 0 ? `, ${stale} stale: sluice rules sets` : ''}`]);
   return facts;
 }
