@@ -227,7 +227,7 @@ export function holds(network: Network, words: Words): boolean {
   );
 }
 
-export function networkText({ words, bits }: Network): string {
+function networkText({ words, bits }: Network): string {
   const text = formatIp(Int32Array.from(words));
   return `${text}/${text.includes(':') ? bits : bits - 96}`;
 }

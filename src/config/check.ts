@@ -17,7 +17,7 @@ import { notEnforced } from './not-enforced.ts';
 import { IMPLICIT_DIRECT, readOutbound } from './outbounds.ts';
 import { type Reading, read } from './reading.ts';
 import { checkListenAddresses, checkReferences } from './references.ts';
-import { type RuleChecker, ruleNames } from './rule-checker.ts';
+import { complainedRules, type RuleChecker, ruleNames } from './rule-checker.ts';
 import { readGeo, readRuleSets } from './rule-sets.ts';
 import { DEFAULTS, type WrittenConfiguration } from './schema.ts';
 import { readService } from './services.ts';
@@ -48,7 +48,8 @@ export function checkConfiguration(text: string, fileName: string, checkRules?: 
   if (document.value !== undefined) {
     const { written, complaints } = checkShape(document.value);
     reading.mistakes.push(...complaints.slice(0, MISTAKES_MAX));
-    configuration = readConfiguration(reading, written, resolve(fileName), checkRules);
+    const complained = complainedRules(complaints);
+    configuration = readConfiguration(reading, written, resolve(fileName), complained, checkRules);
   }
   const mistakes = inOrder([
     ...document.mistakes,
@@ -64,6 +65,7 @@ function readConfiguration(
   reading: Reading,
   written: Written,
   fileName: string,
+  complained: ReadonlySet<number>,
   checkRules: RuleChecker | undefined,
 ): Configuration {
   const services = readServices(reading, written);
@@ -79,7 +81,7 @@ function readConfiguration(
   checkListenAddresses(reading, inbounds);
   checkAdminAddresses(reading, admin, inbounds);
   findTargetLoops(reading, inbounds);
-  const judged = checkRules?.(written.rules ?? [], ruleNames(names, written));
+  const judged = checkRules?.(written.rules ?? [], ruleNames(names, written), complained);
   reading.mistakes.push(...(judged?.mistakes ?? []));
   reading.warnings.push(...notEnforced(written), ...(judged?.warnings ?? []));
 

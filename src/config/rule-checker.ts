@@ -23,11 +23,21 @@ export interface JudgedRules {
   readonly warnings: readonly Complaint[];
 }
 
-/** @param rules whose shape was checked already; paths begin with `rules` and the place in this list */
+/**
+ * Paths begin with `rules` and the place in this list.
+ * @param rules whose shape was checked already
+ * @param complained places of rules that something was cut out of, so that what they lack may be that
+ */
 export type RuleChecker = (
   rules: readonly (Partly<WrittenRule> | undefined)[],
   names: RuleNames,
+  complained: ReadonlySet<number>,
 ) => JudgedRules;
+
+/** Places of rules among what is wrong with the shape. */
+export function complainedRules(complaints: readonly Complaint[]): Set<number> {
+  return new Set(complaints.filter(({ path }) => path[0] === 'rules').map(({ path }) => Number(path[1])));
+}
 
 export function ruleNames(names: Names, written: Partly<WrittenConfiguration>): RuleNames {
   const types = [...names.inbounds].map(([tag, path]): [string, string] => {

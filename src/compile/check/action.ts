@@ -16,6 +16,7 @@ import {
 } from '../../layout/rules.ts';
 import { parseDataRate, parseDuration, parseEventRate } from '../../policy/units.ts';
 import type { Action } from '../rule.ts';
+import type { RuleReading } from './condition.ts';
 import { parseProtocol, readEach, type Written } from './items.ts';
 import { parseOverride } from './names.ts';
 
@@ -49,7 +50,7 @@ export interface Doing {
 
 /** @returns undefined where it says nothing to do, or what it says was wrong */
 export function readDoing(
-  reading: Reading,
+  reading: RuleReading,
   written: Written,
   path: Path,
   names: RuleNames,
@@ -68,7 +69,8 @@ export function readDoing(
     reading.mistakes.push({ path: [...path, key], atKey: true, found: quoted(key), expected, message });
   }
   const action = kind === undefined ? undefined : readAction(reading, kind, written, path, names);
-  if (kind === undefined || (kind === 'limit' && !KEYS.limit.some((key) => key in written))) {
+  const lacks = kind === undefined || (kind === 'limit' && !KEYS.limit.some((key) => key in written));
+  if (lacks && reading.isWhole) {
     const message =
       kind === undefined
         ? 'says nothing to do; give it an `action` or an `outbound`'

@@ -7,13 +7,13 @@
 import { type Complaint, type Path, pathText, quoted } from '../../config/mistakes.ts';
 import { rulesNotEnforced } from '../../config/not-enforced.ts';
 import type { Reading } from '../../config/reading.ts';
-import type { JudgedRules, RuleNames } from '../../config/rule-checker.ts';
+import { complainedRules, type JudgedRules, type RuleNames } from '../../config/rule-checker.ts';
 import { checkRulesShape } from '../../config/shape.ts';
 import type { RuleComplaint } from '../../layout/compiler-messages.ts';
 import { EXTERNALS_MAX, RULES_MAX } from '../../layout/rules.ts';
 import type { Condition, Rule } from '../rule.ts';
 import { readDoing } from './action.ts';
-import { readCondition } from './condition.ts';
+import { readCondition, type RuleReading } from './condition.ts';
 import { idOf } from './identity.ts';
 import type { Written } from './items.ts';
 import { isLookedUp, type PlacedRule, placeOf } from './placed-rule.ts';
@@ -55,9 +55,10 @@ export function checkRules(init: RulesInit): CheckedRules {
   const drafts: Draft[] = [];
   for (const owner of ['api', 'file'] as const) {
     const list = owner === 'api' ? init.apiRules : init.fileRules;
-    const reading: Reading = { mistakes: [], warnings: [], baseDirectory: '' };
+    const reading: RuleReading = { mistakes: [], warnings: [], baseDirectory: '', isWhole: true };
     const { written, bounded } = checkShape(reading, list);
-    drafts.push(...readDrafts(reading, written, bounded, owner, init.names));
+    const complained = complainedRules(reading.mistakes);
+    drafts.push(...readDrafts(reading, written, bounded, complained, owner, init.names));
     warnings.push(...owned(owner, rulesNotEnforced(written)), ...owned(owner, reading.warnings));
     mistakes.push(...owned(owner, reading.mistakes));
   }
@@ -72,9 +73,13 @@ export function checkRules(init: RulesInit): CheckedRules {
 }
 
 /** As `checkRules`, for the check of a whole file, which has seen to the shape. Is a `RuleChecker`. */
-export function checkFileRules(list: readonly (Written | undefined)[], names: RuleNames): JudgedRules {
-  const reading: Reading = { mistakes: [], warnings: [], baseDirectory: '' };
-  const drafts = readDrafts(reading, list, list, 'file', names);
+export function checkFileRules(
+  list: readonly (Written | undefined)[],
+  names: RuleNames,
+  complained: ReadonlySet<number>,
+): JudgedRules {
+  const reading: RuleReading = { mistakes: [], warnings: [], baseDirectory: '', isWhole: true };
+  const drafts = readDrafts(reading, list, list, complained, 'file', names);
   const mistakes: RuleComplaint[] = [...reading.mistakes];
   const rules = named(drafts, mistakes);
   checkBounds(rules, mistakes);
@@ -115,9 +120,10 @@ function isDeeperThan(value: unknown, levels: number): boolean {
 
 /** @param asWritten the same rules before anything was cut out: what ids are made of */
 function readDrafts(
-  reading: Reading,
+  reading: RuleReading,
   list: readonly (Written | undefined)[],
   asWritten: readonly unknown[],
+  complained: ReadonlySet<number>,
   owner: Owner,
   names: RuleNames,
 ): Draft[] {
@@ -125,6 +131,7 @@ function readDrafts(
   for (const [index, written] of list.entries()) {
     if (written === undefined) continue;
     const path: Path = ['rules', index];
+    reading.isWhole = !complained.has(index);
     const condition = readCondition(reading, written, path, names);
     const doing = readDoing(reading, written, path, names);
     if (doing === undefined) continue;

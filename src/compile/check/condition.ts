@@ -24,9 +24,14 @@ const ACTION_KEYS: ReadonlySet<string> = new Set([
 ]);
 const FRAME_KEYS: ReadonlySet<string> = new Set(['type', 'mode', 'rules', 'invert']);
 
+export interface RuleReading extends Reading {
+  /** Nothing was cut out of the rule that is being read: what it lacks was never there. */
+  isWhole: boolean;
+}
+
 /** @param depth of the rule itself 0, of its conditions 1 */
 export function readCondition(
-  reading: Reading,
+  reading: RuleReading,
   written: Written,
   path: Path,
   names: RuleNames,
@@ -48,7 +53,8 @@ export function readCondition(
     if (!(key in written) || ('type' in written && written.type === undefined)) continue;
     misplaced(reading, [...path, key], `${quoted(key)} belongs to \`type: logical\``);
   }
-  if (itemKeys.length === 0 && !('rules' in written) && (depth > 0 || written.invert === true)) {
+  const isEmpty = itemKeys.length === 0 && !('rules' in written) && reading.isWhole;
+  if (isEmpty && (depth > 0 || written.invert === true)) {
     const message = depth > 0 ? 'has no condition' : 'has `invert` and no condition; it would never match';
     reading.mistakes.push({ path, found: 'nothing', expected: 'a condition', message });
   }
@@ -61,7 +67,7 @@ function misplaced(reading: Reading, path: Path, message: string): void {
 }
 
 function readLogical(
-  reading: Reading,
+  reading: RuleReading,
   written: Written,
   path: Path,
   names: RuleNames,
@@ -75,7 +81,7 @@ function readLogical(
     ['mode', '`and` or `or`'],
     ['rules', 'a list of rules'],
   ] as const) {
-    if (key in written) continue;
+    if (key in written || !reading.isWhole) continue;
     reading.mistakes.push({ path, found: 'nothing', expected, message: `lacks "${key}" (${expected})` });
   }
   const rules: Condition[] = [];

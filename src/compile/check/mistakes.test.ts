@@ -257,18 +257,19 @@ test('all mistakes of all rules are told at once, in the order of the file', () 
   const { mistakes } = check(`${HEAD}
 - { domain: "*.a.example", ip_cidr: 10.0.0.1/8 }
 - { port: 1, outbond: direct }
+- { type: logical, mode: or, rules: [{ prot: 5 }], action: reject }
 - { type: logical, mode: nor, rules: [{ time: someday }, { port_range: x }], outbound: dirct }
 `);
   expect(mistakes.map(({ line, path }) => `${line} ${path}`)).toEqual([
     '5 rules[0]',
     '5 rules[0].domain',
     '5 rules[0].ip_cidr',
-    '6 rules[1]',
     '6 rules[1].outbond',
-    '7 rules[2].mode',
-    '7 rules[2].rules[0].time',
-    '7 rules[2].rules[1].port_range',
-    '7 rules[2].outbound',
+    '7 rules[2].rules[0].prot',
+    '8 rules[3].mode',
+    '8 rules[3].rules[0].time',
+    '8 rules[3].rules[1].port_range',
+    '8 rules[3].outbound',
   ]);
 });
 
