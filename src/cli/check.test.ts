@@ -71,3 +71,10 @@ it('tells of a rule set that is not there', () => {
   expect(checkCommand(file('edge.yaml', RULE_SET), {})).toBe(EXIT_REFUSED);
   expect(complained).toMatch(/ads\.json:1:1 rule set "ads" cannot be read: ENOENT/);
 });
+
+it('tells of a database that is none', () => {
+  const geo = `${INBOUND}\ngeo: { country: geo.mmdb }\nrules: [{ geoip: de, action: reject }]\n`;
+  file('geo.mmdb', 'nothing of the kind');
+  expect(checkCommand(file('edge.yaml', geo), {})).toBe(EXIT_REFUSED);
+  expect(complained).toMatch(/geo\.mmdb:1:1 /);
+});

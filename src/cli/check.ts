@@ -1,12 +1,12 @@
-// `sluice check`: what `sluice run` would say of the file, and of the rule sets beside it, without touching the machine.
+// `sluice check`: what `sluice run` would say of the file, and of the files that it names, without touching the machine.
 
 import { readFileSync } from 'node:fs';
 import { checkFileRules } from '../compile/check/check-rules.ts';
-import { guessFormat, readRuleSet } from '../compile/formats/read.ts';
+import { networksOf } from '../compile/formats/mmdb.ts';
+import { guessFormat, type ReadRuleSet, readRuleSet } from '../compile/formats/read.ts';
 import { checkConfiguration } from '../config/check.ts';
-import type { RuleSet } from '../config/configuration.ts';
+import type { Configuration } from '../config/configuration.ts';
 import { formatMistakes, type Mistake, messageOf, pathText, quoted } from '../config/mistakes.ts';
-import type { RuleComplaint } from '../layout/compiler-messages.ts';
 import { CommandFailure } from './client.ts';
 import { EXIT_OK, EXIT_REFUSED } from './exit-codes.ts';
 
@@ -15,7 +15,9 @@ interface FileMistake extends Mistake {
   readonly file: string;
 }
 
-interface RuleSetsRead {
+type RuleComplaint = ReadRuleSet['mistakes'][number];
+
+interface FilesRead {
   readonly mistakes: FileMistake[];
   readonly warnings: FileMistake[];
 }
@@ -29,42 +31,56 @@ export function checkCommand(fileName: string, options: { readonly json?: boolea
     throw new CommandFailure(EXIT_REFUSED, `${fileName} cannot be read: ${(error as Error).message}`);
   }
   const { configuration, mistakes, warnings } = checkConfiguration(text, fileName, checkFileRules);
-  const sets = readRuleSets(configuration?.ruleSets ?? []);
-  const isOk = configuration !== undefined && sets.mistakes.length === 0;
+  const files: FilesRead =
+    configuration === undefined ? { mistakes: [], warnings: [] } : readFiles(configuration);
+  const isOk = configuration !== undefined && files.mistakes.length === 0;
   if (options.json) {
     const answer = {
       ok: isOk,
-      mistakes: [...mistakes, ...sets.mistakes],
-      warnings: [...warnings, ...sets.warnings],
+      mistakes: [...mistakes, ...files.mistakes],
+      warnings: [...warnings, ...files.warnings],
     };
     process.stdout.write(`${JSON.stringify(answer, undefined, 2)}\n`);
   } else {
     process.stderr.write(formatMistakes(mistakes, fileName));
-    for (const mistake of sets.mistakes) process.stderr.write(formatMistakes([mistake], mistake.file));
+    for (const mistake of files.mistakes) process.stderr.write(formatMistakes([mistake], mistake.file));
     process.stderr.write(formatMistakes(warnings, fileName, 'warning: '));
-    for (const one of sets.warnings) process.stderr.write(formatMistakes([one], one.file, 'warning: '));
+    for (const one of files.warnings) process.stderr.write(formatMistakes([one], one.file, 'warning: '));
     if (isOk) process.stdout.write(`${fileName}: ok\n`);
   }
   return isOk ? EXIT_OK : EXIT_REFUSED;
 }
 
-/** Those on this machine; nobody is asked over the network for a check. */
-function readRuleSets(ruleSets: readonly RuleSet[]): RuleSetsRead {
-  const read: RuleSetsRead = { mistakes: [], warnings: [] };
+/** Rule sets and databases on this machine; nobody is asked over the network for a check. */
+function readFiles({ ruleSets, geo }: Configuration): FilesRead {
+  const read: FilesRead = { mistakes: [], warnings: [] };
   for (const ruleSet of ruleSets) {
     if (!('path' in ruleSet)) continue;
     const { tag, path, format } = ruleSet;
-    try {
-      const bytes = readFileSync(path);
-      const { mistakes, warnings } = readRuleSet(path, format ?? guessFormat(path, bytes), bytes);
-      read.mistakes.push(...mistakes.map((complaint) => inFile(path, complaint)));
-      read.warnings.push(...warnings.map((complaint) => inFile(path, complaint)));
-    } catch (error) {
-      const message = `rule set ${quoted(tag)} cannot be read: ${(error as Error).message}`;
-      read.mistakes.push(inFile(path, { path: [], found: 'no file', expected: 'a rule set', message }));
-    }
+    const bytes = readInto(read, path, `rule set ${quoted(tag)}`);
+    if (bytes === undefined) continue;
+    const { mistakes, warnings } = readRuleSet(path, format ?? guessFormat(path, bytes), bytes);
+    read.mistakes.push(...mistakes.map((complaint) => inFile(path, complaint)));
+    read.warnings.push(...warnings.map((complaint) => inFile(path, complaint)));
+  }
+  for (const kind of ['country', 'asn'] as const) {
+    const path = geo[kind];
+    const bytes = path === undefined ? undefined : readInto(read, path, `\`geo.${kind}\``);
+    if (path === undefined || bytes === undefined) continue;
+    const { mistakes } = networksOf(path, bytes, kind, new Set());
+    read.mistakes.push(...mistakes.map((complaint) => inFile(path, complaint)));
   }
   return read;
+}
+
+function readInto(read: FilesRead, path: string, what: string): Uint8Array | undefined {
+  try {
+    return readFileSync(path);
+  } catch (error) {
+    const message = `${what} cannot be read: ${(error as Error).message}`;
+    read.mistakes.push(inFile(path, { path: [], found: 'no file', expected: 'a file', message }));
+    return undefined;
+  }
 }
 
 function inFile(path: string, complaint: RuleComplaint): FileMistake {
