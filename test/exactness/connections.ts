@@ -46,6 +46,8 @@ export interface Expectation {
   readonly isRough: boolean;
   /** A handshake may be refused because the kernel did not take an answer at once (answer.ts). */
   readonly mayRefuse: boolean;
+  /** Clients may be told that the way is open before it is: where rules look at what they say. */
+  readonly isToldEarly?: boolean;
 }
 
 /** The client comes. */
@@ -132,7 +134,8 @@ export function judge(connection: Connection, expectation: Expectation, mistakes
   const isOwnDoing = [client, server].some((peer) => peer?.resetSent || peer?.closedEarly);
   if (isOwnDoing) return;
   if (!connection.hasServer) {
-    if (client.isEstablished && !protocol.startsWith('forward')) say('connected to nobody');
+    if (client.isEstablished && !protocol.startsWith('forward') && expectation.isToldEarly !== true)
+      say('connected to nobody');
     return;
   }
   const isEstablished = client.isEstablished && server?.isEstablished === true;

@@ -246,6 +246,8 @@ export class Peer {
       if (taken === -EAGAIN) return false;
       if (taken <= 0 || this.heardBytes.length >= PREFACE_BYTES_MAX) {
         this.atEnd(taken);
+        // A client that is turned away without a word has nothing to wait for.
+        if (this.init.isConnecting === true && !this.isOver) this.close();
         return false;
       }
       this.heardBytes.push(this.scratch[0] as number);

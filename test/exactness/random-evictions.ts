@@ -6,6 +6,7 @@ import { LIST_INBOUND, LIST_OUTBOUND, LIST_SERVICE, LIST_SOURCE, LIST_USER } fro
 import { EVERY_CONNECTION, EVICT_COUNT } from '../../src/layout/messages.ts';
 import type { EvictionJob, WorkerMessage } from '../../src/layout/messages.ts';
 import { EVICTED } from '../../src/layout/reasons.ts';
+import { SLOT_LINGERING, SLOT_SILENT } from '../../src/layout/slot.ts';
 import { RECEIPTS_WHOLE } from '../../src/layout/worker.ts';
 import type { Random } from '../../src/sys/simulated/random.ts';
 import { pick } from './connections.ts';
@@ -141,6 +142,9 @@ function isMeant({ w }: Edge, job: Partial<EvictionJob>, slot: number): boolean 
   const key = job.keys?.[0] ?? -1;
   const isSingle = (job.slot ?? -1) >= 0;
   if (isSingle && (slot !== job.slot || table.generation(slot) !== job.generation)) return false;
+  const wasRefused = table.state(slot) === SLOT_LINGERING || table.state(slot) === SLOT_SILENT;
+  // Who was refused is nobody's: only its inbound knows it.
+  if (!isSingle && wasRefused && job.list !== LIST_INBOUND && job.list !== EVERY_CONNECTION) return false;
   const ofList: Record<number, number> = {
     [LIST_INBOUND]: table.inbound(slot),
     [LIST_USER]: table.credential(slot),

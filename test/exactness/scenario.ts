@@ -5,7 +5,8 @@
 // events, fragments, small buffers, delayed connects): whatever the ends did not spoil themselves must be complete. A
 // *rough* one also has resets from the network, failing descriptors, tiny tables and short deadlines: whatever arrives
 // must still be right, and nothing may be left behind. A *plain* one has no faults: every handshake must succeed.
-// In many of each, evictions end some of the connections (random-evictions.ts): exactly those, and no others.
+// In many of each, evictions end some of the connections (random-evictions.ts): exactly those, and no others; and in many
+// rules stand in the way (rule-changes.ts), which reject exactly those that they are to.
 
 import { INBOUND_FORWARD, INBOUND_HTTP, INBOUND_SOCKS5 } from '../../src/layout/messages.ts';
 import {
@@ -13,6 +14,7 @@ import {
   HANDSHAKE_TIMEOUT,
   IDLE_TIMEOUT,
   NAME_NOT_FOUND,
+  RULE_REJECTED,
 } from '../../src/layout/reasons.ts';
 import type { WorkerMessage } from '../../src/layout/messages.ts';
 import type { Faults } from '../../src/sys/simulated/faults.ts';
@@ -25,6 +27,8 @@ import type { Connection } from './connections.ts';
 import type { Stage } from './peer.ts';
 import { evictAtRandom } from './random-evictions.ts';
 import type { RandomEvictions } from './random-evictions.ts';
+import { changeRules } from './rule-changes.ts';
+import type { RuleChanges } from './rule-changes.ts';
 import { LOOPBACK, startEdge } from './simulated-edge.ts';
 import type { Edge, InboundInit } from './simulated-edge.ts';
 
@@ -44,6 +48,7 @@ const RESOLVE_MS_MAX = 40;
 const VERIFY_MS_MAX = 20;
 const BULK_BUFFER_BYTES = 262_144;
 const EVICTING_CHANCE = 0.4;
+const RULES_CHANCE = 0.4;
 
 type Mood = 'plain' | 'calm' | 'rough';
 
@@ -55,6 +60,8 @@ export interface Outcome {
   readonly complete: number;
   /** Evictions have ended them. */
   readonly evicted: number;
+  /** Rules have rejected them. */
+  readonly rejected: number;
   readonly bytes: number;
   readonly splicedBytes: number;
   readonly peekedReads: number;
@@ -105,7 +112,6 @@ export function runSeed(seed: number): Outcome {
   const evictions = chance.chance(EVICTING_CHANCE)
     ? evictAtRandom(edge, chance, inbounds.size, (connection) => inbounds.get(edgePort(connection)) as number)
     : undefined;
-  control(edge, random, evictions);
   const stage: Stage = {
     sys: edge.peers,
     address: edge.address,
@@ -119,7 +125,10 @@ export function runSeed(seed: number): Outcome {
     serve(stage, connection);
     network.at(random.next() * CLIENTS_WITHIN_MS, () => connect(stage, connection));
   }
-  return observe(edge, connections, mood, faults, evictions);
+  const ruling = createRandom(seed ^ 0x2b1e5);
+  const changes = ruling.chance(RULES_CHANCE) ? changeRules(edge, ruling, connections) : undefined;
+  control(edge, random, evictions, changes);
+  return observe(edge, connections, mood, faults, evictions, changes);
 }
 
 function observe(
@@ -128,6 +137,7 @@ function observe(
   mood: Mood,
   faults: Partial<Faults>,
   evictions: RandomEvictions | undefined,
+  changes: RuleChanges | undefined,
 ): Outcome {
   const { network, w } = edge;
   const startMs = network.nowMs();
@@ -149,10 +159,16 @@ function observe(
   const expectation = {
     isRough: mood === 'rough',
     mayRefuse: (faults.spuriousAgain ?? 0) > 0 || (faults.splitWrite ?? 0) > 0,
+    isToldEarly: changes !== undefined,
   };
   const evicted = evictions?.ended(connections) ?? new Set();
   mistakes.push(...(evictions?.mistakes ?? []));
+  const rejected = changes?.rejected ?? new Set();
   for (const connection of connections) {
+    if (rejected.has(connection)) {
+      if (connection.serverPeer !== undefined) mistakes.push(`connection ${connection.id} was not rejected`);
+      continue;
+    }
     judge(connection, evicted.has(connection) ? { ...expectation, isRough: true } : expectation, mistakes);
   }
   if (mood !== 'rough') {
@@ -168,6 +184,7 @@ function observe(
     connections: connections.length,
     complete: connections.filter(isComplete).length,
     evicted: evicted.size,
+    rejected: edge.ended(RULE_REJECTED),
     bytes: row.upBytes(0) + row.downBytes(0),
     splicedBytes: row.splicedBytes(0),
     peekedReads: row.peekedReads(0),
@@ -180,19 +197,25 @@ function observe(
 }
 
 /** Answers names and passwords after a while. */
-function control(edge: Edge, random: Random, evictions: RandomEvictions | undefined): void {
+function control(
+  edge: Edge,
+  random: Random,
+  evictions: RandomEvictions | undefined,
+  changes: RuleChanges | undefined,
+): void {
   const loopback = [0, 0, MAPPED_WORD, LOOPBACK];
   const unreachable = [0, 0, MAPPED_WORD, 0xcb007101 | 0];
   const silent = [0, 0, MAPPED_WORD, 0xc0000201 | 0];
   edge.onPost = (message: WorkerMessage) => {
     if (message.kind === 'evicted') evictions?.answered(message);
+    changes?.answer(message);
     if (message.kind === 'resolve') {
-      const { slot, generation, name } = message;
+      const { slot, generation, forRules, name } = message;
       const words = name === 'two.test' ? [...unreachable, ...loopback] : loopback;
       const addresses = Int32Array.from(name === 'dead.test' ? [...silent, ...words] : words);
       const reason = name.endsWith('.test') ? 0 : NAME_NOT_FOUND;
       edge.network.at(random.next() * RESOLVE_MS_MAX, () =>
-        edge.tell({ kind: 'resolved', slot, generation, addresses, reason }),
+        edge.tell({ kind: 'resolved', slot, generation, forRules, addresses, reason }),
       );
     } else if (message.kind === 'verify') {
       const { slot, generation, credential } = message;

@@ -326,6 +326,10 @@ export function startEdge(network: SimulatedNetwork, init: EdgeInit = {}): Edge 
       expectEqual('descriptors of the worker', row.descriptors(0), pipes * 2);
       expectEqual('connections in lists', linked(tables), 0);
       expectEqual('source entries held', sourcesHeld(tables), 0);
+      let pins = 0;
+      for (let at = 0; at < tables.snapshots.count; at++) pins += Math.abs(tables.snapshots.pins(at));
+      expectEqual('pins of snapshots', pins, 0);
+      expectEqual('connections kept in silence', w.silent, 0);
       const own = listeners.length + pipes * 2 + 2 + (w.spareFd >= 0 ? 1 : 0);
       expectEqual('descriptors open', sys.openCount(), own);
       const blocks: number[] = [];

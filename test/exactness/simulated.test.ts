@@ -15,7 +15,15 @@ describe('byte-exactness on the simulated network', () => {
   it(
     `keeps every byte in its place, ${count} seeds from ${first}`,
     () => {
-      const sum = { connections: 0, complete: 0, evicted: 0, bytes: 0, splicedBytes: 0, peekedReads: 0 };
+      const sum = {
+        connections: 0,
+        complete: 0,
+        evicted: 0,
+        rejected: 0,
+        bytes: 0,
+        splicedBytes: 0,
+        peekedReads: 0,
+      };
       const startMs = performance.now();
       for (let seed = first; seed < first + count; seed++) {
         let outcome: ReturnType<typeof runSeed>;
@@ -28,6 +36,7 @@ describe('byte-exactness on the simulated network', () => {
         sum.connections += outcome.connections;
         sum.complete += outcome.complete;
         sum.evicted += outcome.evicted;
+        sum.rejected += outcome.rejected;
         sum.bytes += outcome.bytes;
         sum.splicedBytes += outcome.splicedBytes;
         sum.peekedReads += outcome.peekedReads;
@@ -38,6 +47,7 @@ describe('byte-exactness on the simulated network', () => {
       if (count < 100) return;
       expect(sum.complete).toBeGreaterThan(sum.connections / 4);
       expect(sum.evicted).toBeGreaterThan(sum.connections / 100);
+      expect(sum.rejected).toBeGreaterThan(sum.connections / 100);
       expect(sum.splicedBytes).toBeGreaterThan(0);
       expect(sum.peekedReads).toBeGreaterThan(0);
     },
