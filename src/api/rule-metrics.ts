@@ -30,7 +30,7 @@ export function ruleFamilies({ rules, lookUps }: ApiContext): string[] {
     ),
     family('sluice_rule_swaps_total', 'counter', 'Snapshots published.', only(statistics.swaps)),
     family('sluice_rule_compiles_total', 'counter', 'Rules compiled, by outcome.', [
-      [{ outcome: 'ok' }, statistics.compiles - statistics.compilesFailed],
+      [{ outcome: 'ok' }, statistics.compiles],
       [{ outcome: 'failed' }, statistics.compilesFailed],
     ]),
     family(
