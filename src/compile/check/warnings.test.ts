@@ -10,7 +10,10 @@ import {
   randomSets,
 } from '../build/random-rules.ts';
 import { interpret } from '../interpret.ts';
+import { type Condition, NO_ITEMS } from '../rule.ts';
 import { checkRules, type RulesInit } from './check-rules.ts';
+import { covers } from './covers.ts';
+import { isLookedUp } from './placed-rule.ts';
 import { findShadowed } from './shadow.ts';
 
 const names = {
@@ -124,6 +127,41 @@ describe('a rule behind one that decides for it', () => {
     expect(found).toBeGreaterThan(400);
   });
 
+  test('is found by what it is filed under: all that a comparison of all pairs finds', () => {
+    const seed = Number(process.env['SLUICE_SEED'] ?? Date.now() % 2 ** 30);
+    const random = createRandom(seed);
+    const isPlain = (condition: Condition): boolean =>
+      condition.kind === 'logical'
+        ? condition.rules.every(isPlain)
+        : condition.time.length === 0 && !isLookedUp(condition, false);
+    let found = 0;
+    for (let round = 0; round < 300; round++) {
+      // Of one or two groups each, so that many are comparable and few hold for everything.
+      const rules = randomRules(random, 40).map((rule) => ({
+        ...rule,
+        condition: narrowed(random, rule.condition),
+      }));
+      const shadowed = new Set(
+        findShadowed(rules.map((rule, index) => ({ rule, path: ['rules', index] }))).map(
+          ({ path }) => path[1],
+        ),
+      );
+      const deciding = rules.map((_, index) => !shadowed.has(index));
+      for (const [index, { condition }] of rules.entries()) {
+        const before = rules.slice(0, index).filter((rule, at) => deciding[at] && isPlain(rule.condition));
+        const isShadowed = before.some((rule) => covers(rule.condition, condition));
+        if (isShadowed) found++;
+        if (isShadowed !== shadowed.has(index)) {
+          const same = rules
+            .slice(0, index)
+            .some((rule) => JSON.stringify(rule.condition) === JSON.stringify(condition));
+          expect(shadowed.has(index) && same, `SLUICE_SEED=${seed}: ${JSON.stringify(condition)}`).toBe(true);
+        }
+      }
+    }
+    expect(found).toBeGreaterThan(300);
+  });
+
   test('is looked for in a bounded time', () => {
     const rules = Array.from({ length: 30_000 }, (_, i) => ({ port: i % 60_000, service: `s${i}` }));
     expect(warningsOf(rules)).toEqual([]);
@@ -186,3 +224,18 @@ describe('what cannot be told', () => {
     ).toEqual([]);
   });
 });
+
+/** Keeps two of the conditions that a rule has. */
+function narrowed(random: ReturnType<typeof createRandom>, condition: Condition): Condition {
+  if (condition.kind === 'logical') {
+    return { ...condition, rules: condition.rules.map((rule) => narrowed(random, rule)) };
+  }
+  const lists = Object.entries(condition).filter(([, value]) => Array.isArray(value) && value.length > 0);
+  const kept = [random.pick(lists), random.pick(lists)].filter((entry) => entry !== undefined);
+  const { invert } = condition;
+  return {
+    ...NO_ITEMS,
+    invert,
+    ...Object.fromEntries(kept.length > 0 ? kept : [['port', [{ from: 3, to: 3 }]]]),
+  };
+}
