@@ -7,7 +7,8 @@ import { WORKER_DRAINING } from '../layout/worker.ts';
 import type { DataWorker } from './data-worker.ts';
 import { createOutbound } from './outbound/objects.ts';
 import { cancelEviction, startEviction } from './evict.ts';
-import { endAll, onLookedUp, onResolved, onVerified } from './path.ts';
+import { onLookedUp, onResolved, onVerified } from './answers.ts';
+import { endAll } from './path.ts';
 
 /** Reads the mailbox empty. */
 export function readMail(w: DataWorker): void {

@@ -19,8 +19,8 @@ import {
   CONNECT_TIMEOUT,
   SERVER_RESET,
 } from '../layout/reasons.ts';
-import { WAITS_FOR_NOTHING, WAITS_FOR_RESOLUTION, WAITS_FOR_SNIFF } from '../layout/facts.ts';
-import type { ControlMessage, InboundDefinition } from '../layout/messages.ts';
+import { WAITS_FOR_NOTHING, WAITS_FOR_SNIFF } from '../layout/facts.ts';
+import type { InboundDefinition } from '../layout/messages.ts';
 import {
   CLIENT,
   SERVER,
@@ -47,16 +47,15 @@ import { firstStep, identify } from './identify/identify.ts';
 import { linger } from './linger.ts';
 import { acceptOne, learnCap, listenTimer, NONE_WAITING, registerClient, resumeListening } from './listen.ts';
 import { connectOutcome, dialNext } from './outbound/dial.ts';
-import { dialResolved, outbound } from './outbound/outbound.ts';
+import { outbound } from './outbound/outbound.ts';
 import { isStillDelivering, resettingEvent, resettingStep } from './relay/ends.ts';
 import { refuse } from './refuse.ts';
 import { relayEvent, relayReady, startRelay } from './relay/relay.ts';
 import { takeUrgentInline } from './relay/turn.ts';
 import { dropCandidates, retire } from './retire.ts';
-import { takeAddresses } from './rules/resolve.ts';
 import { resumeInVain, resumeRules, rules, waitingRecord } from './rules/rules.ts';
 import { sniffOn } from './rules/sniff.ts';
-import { takeAnswer, waitsFor } from './rules/suspend.ts';
+import { waitsFor } from './rules/suspend.ts';
 import { whatWentStale } from './stale.ts';
 
 /** The reactor's handler for a worker. `onMail` is called when the control thread has sent something. */
@@ -115,7 +114,7 @@ function begin(w: DataWorker, slot: number, inbound: InboundDefinition): void {
 }
 
 /** From the handshake to the dialling. */
-function advance(w: DataWorker, slot: number): void {
+export function advance(w: DataWorker, slot: number): void {
   let answer = identify(w, slot);
   // It may have waited for a message since its credential was looked at.
   if (answer === CONTINUE && !isCredentialCurrent(w, slot)) answer = CREDENTIAL_REMOVED;
@@ -129,14 +128,14 @@ function advance(w: DataWorker, slot: number): void {
 }
 
 /** Its rules waited for something (rules/suspend.ts) that is there now, or will not come. */
-function goOn(w: DataWorker, slot: number, isInVain: boolean): void {
+export function goOn(w: DataWorker, slot: number, isInVain: boolean): void {
   let answer = isInVain ? resumeInVain(w, slot) : resumeRules(w, slot);
   if (answer === CONTINUE) answer = outbound(w, slot);
   settle(w, slot, answer);
 }
 
 /** A connection that its rules have suspended has been given a reason to look. @returns whether it may go on */
-function mayGoOn(w: DataWorker, slot: number): boolean {
+export function mayGoOn(w: DataWorker, slot: number): boolean {
   const stale = whatWentStale(w, slot);
   if (stale !== 0) refuse(w, slot, stale);
   return stale === 0;
@@ -232,7 +231,7 @@ function connectingEvent(w: DataWorker, slot: number, side: number, mask: number
 }
 
 /** A stage's late answer. */
-function settle(w: DataWorker, slot: number, answer: number): void {
+export function settle(w: DataWorker, slot: number, answer: number): void {
   if (answer !== WAIT && answer !== CONTINUE) refuse(w, slot, answer);
 }
 
@@ -297,48 +296,6 @@ function whyStill(flags: number): number {
   if ((flags & (BROKEN << CLIENT)) !== 0) return CLIENT_RESET;
   if ((flags & (BROKEN << SERVER)) !== 0) return SERVER_RESET;
   return (flags & ((ENDED << CLIENT) | (ENDED << SERVER))) !== 0 ? HALF_CLOSE_TIMEOUT : IDLE_TIMEOUT;
-}
-
-/** The control thread has looked up the name of a connection that may be gone by now. */
-export function onResolved(
-  w: DataWorker,
-  slot: number,
-  generation: number,
-  addresses: Int32Array,
-  reason: number,
-  forRules: boolean,
-): void {
-  if (!isWaiting(w, slot, generation)) return;
-  const waits = waitsFor(w, slot);
-  if (forRules) {
-    if (waits !== WAITS_FOR_RESOLUTION || !mayGoOn(w, slot)) return;
-    takeAddresses(w, slot, addresses);
-    goOn(w, slot, false);
-    return;
-  }
-  // Nobody dials yet.
-  if (waits !== WAITS_FOR_NOTHING) return;
-  const stale = whatWentStale(w, slot);
-  settle(w, slot, stale !== 0 ? stale : dialResolved(w, slot, addresses, reason));
-}
-
-/** The control thread has found out what a rule wanted to know, or could not. */
-export function onLookedUp(w: DataWorker, answer: Extract<ControlMessage, { kind: 'looked_up' }>): void {
-  const { slot, generation } = answer;
-  if (!isWaiting(w, slot, generation) || !takeAnswer(w, slot, answer)) return;
-  if (mayGoOn(w, slot)) goOn(w, slot, false);
-}
-
-/** The control thread has judged a password: the handshake goes on at the same step, where the proof is now known. */
-export function onVerified(w: DataWorker, slot: number, generation: number, reason: number): void {
-  if (!isWaiting(w, slot, generation)) return;
-  w.table.setState(slot, SLOT_HANDSHAKE);
-  if (reason !== 0) refuse(w, slot, reason);
-  else advance(w, slot);
-}
-
-function isWaiting(w: DataWorker, slot: number, generation: number): boolean {
-  return w.slots.isLive(slot, generation) && w.table.state(slot) === SLOT_WAITING;
 }
 
 /** Ends everything. */

@@ -18,6 +18,7 @@ import {
   RULE_OVERRIDE_TEXT_AT,
   RULE_OVERRIDE_TEXT_BYTES,
 } from '../layout/rules.ts';
+import type { DataWorker } from './data-worker.ts';
 
 const NAME_BYTES_MAX = 256;
 /** Multiplier and start of a 32-bit FNV-1a hash. @source draft-eastlake-fnv */
@@ -78,6 +79,12 @@ export class Route {
       for (let i = 0; i < this.nameBytes; i++) hash = mix(hash, this.name[i] as number);
     return hash === 0 ? 1 : hash;
   }
+}
+
+/** The outbound of a connection that no rule sends anywhere: its service's, else `final`. */
+export function defaultOutbound(w: DataWorker, slot: number): number {
+  const ofService = w.tables.services.outbound(w.table.service(slot));
+  return ofService >= 0 ? ofService : w.final;
 }
 
 /** A word is mixed in as its four bytes. */

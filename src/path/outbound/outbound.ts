@@ -17,6 +17,7 @@ import { askName, targetName } from '../ask-name.ts';
 import type { DataWorker } from '../data-worker.ts';
 import { UNIX_TARGET, WAIT } from '../flags.ts';
 import { dropCandidates } from '../retire.ts';
+import { defaultOutbound } from '../route.ts';
 import { ADDRESSES_MAX } from './candidates.ts';
 import { dial } from './dial.ts';
 import type { Outbound } from './objects.ts';
@@ -42,12 +43,6 @@ export function outbound(w: DataWorker, slot: number): number {
   if (chosen.definition.kind !== OUTBOUND_DIRECT) return OUTBOUND_UNAVAILABLE;
   if (route.override !== OVERRIDE_NONE || route.port !== 0) return toOverride(w, slot, chosen);
   return toTarget(w, slot, chosen);
-}
-
-/** Of connections that no rule sends anywhere else. */
-export function defaultOutbound(w: DataWorker, slot: number): number {
-  const ofService = w.tables.services.outbound(w.table.service(slot));
-  return ofService >= 0 ? ofService : w.final;
 }
 
 /** A rule says where to go instead. What it takes the place of is kept: rules judge by that. */

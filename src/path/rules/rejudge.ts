@@ -25,7 +25,7 @@ import { SLOT_LINGERING, SLOT_SILENT, SLOT_WAITING } from '../../layout/slot.ts'
 import { NEEDS, NO_RULE } from '../../match/matcher.ts';
 import { hasFacts } from '../aim.ts';
 import type { DataWorker } from '../data-worker.ts';
-import { defaultOutbound } from '../outbound/outbound.ts';
+import { defaultOutbound } from '../route.ts';
 import { ask, knowsProtocol } from './question.ts';
 import { onTimeout } from './rules.ts';
 import { sniffersOf } from './sniff.ts';

@@ -8,6 +8,7 @@ import { askName, targetName } from '../ask-name.ts';
 import type { DataWorker } from '../data-worker.ts';
 import { CONTINUE } from '../flags.ts';
 import { ADDRESSES_MAX } from '../outbound/candidates.ts';
+import { defaultOutbound } from '../route.ts';
 import { ruleMs, suspend } from './suspend.ts';
 import { IN_VAIN } from './verdicts.ts';
 
@@ -27,8 +28,7 @@ export function resolve(w: DataWorker, slot: number, row: number, rule: number, 
  * is not known yet, and the rules are to see all that it may lead to. The dialling leaves out what its outbound may not use.
  */
 function families(w: DataWorker, slot: number): number {
-  const ofService = w.tables.services.outbound(w.table.service(slot));
-  const version = w.outbounds[ofService >= 0 ? ofService : w.final]?.definition.ipVersion ?? PREFER_IPV6;
+  const version = w.outbounds[defaultOutbound(w, slot)]?.definition.ipVersion ?? PREFER_IPV6;
   if (version === ONLY_IPV4) return PREFER_IPV4;
   return version === ONLY_IPV6 ? PREFER_IPV6 : version;
 }
