@@ -10,6 +10,7 @@ import {
   SLOT_LINGERING,
   SLOT_RELAYING,
   SLOT_RESETTING,
+  SLOT_SILENT,
   SLOT_WAITING,
 } from '../layout/slot.ts';
 import type { Tables } from '../layout/tables.ts';
@@ -31,7 +32,7 @@ export const connectionSchema = Type.Object(
       description: 'rules in force when it was decided',
     }),
     target: Maybe('address and port that is dialled; null before one was chosen'),
-    state: Type.String({ description: 'handshake, waiting, connecting, relaying, resetting, lingering' }),
+    state: Type.String({ description: 'handshake, waiting, connecting, relaying, resetting, lingering, silent' }),
     bytes_up: Count,
     bytes_down: Count,
     started_at: Type.String({ format: 'date-time' }),
@@ -49,6 +50,7 @@ const STATES: Readonly<Record<number, string>> = {
   [SLOT_RELAYING]: 'relaying',
   [SLOT_RESETTING]: 'resetting',
   [SLOT_LINGERING]: 'lingering',
+  [SLOT_SILENT]: 'silent',
 };
 
 export function describeConnection(
