@@ -44,4 +44,27 @@ describe('arena', () => {
       -1, 0, 8, 16, 24, 32, 40, 48, 56,
     ]);
   });
+
+  it('takes what another arena of the same range has given, and nothing that lies on it', () => {
+    const sizes = fc.array(fc.integer({ min: 1, max: 200 }), { maxLength: 40 });
+    fc.assert(
+      fc.property(fc.integer({ min: 64, max: 1_500 }), sizes, (words, wanted) => {
+        const first = createArena(words);
+        const blocks = wanted
+          .map((size) => ({ size, start: first.allocate(size) }))
+          .filter(({ start }) => start >= 0);
+        const second = createArena(words);
+        for (const { start, size } of [...blocks].reverse()) expect(second.reserve(start, size)).toBe(true);
+        expect(second.wordsUsed).toBe(first.wordsUsed);
+        for (const { start, size } of blocks) expect(second.reserve(start, size)).toBe(false);
+        // What is free in one is free in the other.
+        for (let size = 8; size <= words; size *= 2) {
+          const one = first.allocate(size);
+          const other = second.allocate(size);
+          expect(other >= 0).toBe(one >= 0);
+        }
+        for (const { start } of blocks) second.release(start);
+      }),
+    );
+  });
 });
