@@ -98,6 +98,15 @@ describe('without rules', () => {
   });
 });
 
+it('rules keep nobody from warming up', () => {
+  const small = startSmallEdge();
+  putInForce(small.edge, [rejectAll(REJECT_RESET)]);
+  small.edge.w.warming = true;
+  small.relayed();
+  small.edge.w.warming = false;
+  expect(small.edge.w.table.rule(0)).toBe(RULE_KEY_FINAL);
+});
+
 describe('a rule that rejects', () => {
   it('says so in the client`s protocol', () => {
     const small = startSmallEdge();

@@ -53,11 +53,16 @@ const ROUNDS_MAX = 3;
 export function rules(w: DataWorker, slot: number): number {
   const inForce = w.tables.machine.snapshot(0);
   w.route.clear();
-  if (inForce === 0) {
-    decide(w, slot, RULE_KEY_FINAL, NO_SNAPSHOT);
-    return CONTINUE;
-  }
-  return match(w, slot, inForce - 1, 0);
+  if (inForce !== 0 && !w.warming) return match(w, slot, inForce - 1, 0);
+  if (inForce !== 0) rehearse(w, slot, inForce - 1);
+  decide(w, slot, RULE_KEY_FINAL, NO_SNAPSHOT);
+  return CONTINUE;
+}
+
+/** A worker that warms up asks the rules that are there, so that their code is compiled, and does as if there were none. */
+function rehearse(w: DataWorker, slot: number, row: number): void {
+  ask(w, slot, w.tables.snapshots.id(row));
+  w.matcher.match(w.tables.snapshots.at(row), w.query, 0);
 }
 
 /** It has waited, and what it waited for is known, or it never will be. @returns as `rules` */
