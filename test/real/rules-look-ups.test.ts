@@ -149,9 +149,19 @@ describe.skipIf(missing('curl'))('rules that look something up', () => {
     expect(await asCurl(`${kind}-allow`)).toBe(OK);
   });
 
+  /** Programs that have been looked up, and judgements that have been asked for. */
+  async function lookUps(): Promise<readonly [programs: number | undefined, judgements: number | undefined]> {
+    const { rules } = await daemon.status();
+    return [rules?.process_lookups, rules?.judgements];
+  }
+
   it('ask nobody where something cheaper has decided', async () => {
-    const asked = judge.asked.length;
+    const [programs = -1, judgements = -1] = await lookUps();
     expect(await asCurl('cheap')).toBe(OK);
-    expect(judge.asked).toHaveLength(asked);
+    expect(await lookUps()).toEqual([programs, judgements]);
+    expect(await asCurl('judged')).toBe(FORBIDDEN);
+    expect(await lookUps()).toEqual([programs, judgements + 1]);
+    expect(await asCurl('name')).toBe(FORBIDDEN);
+    expect(await lookUps()).toEqual([programs + 1, judgements + 1]);
   });
 });
