@@ -135,7 +135,18 @@ export function createRuleInstaller(init: RuleInstallerInit): RuleInstaller {
       compile: snapshot?.compiled === undefined ? null : figuresOf(snapshot.compiled),
       warnings: (snapshot?.compiled?.warnings ?? []).map(requestMistakeOf),
     };
-    return { changed, keys: snapshot === undefined ? [] : keys, beganMs };
+    return {
+      changed,
+      keys: snapshot === undefined ? [] : [...keys, ...leftBehind(snapshot, before)],
+      beganMs,
+    };
+  }
+
+  /** Keys of rules that had gone before, also of those that come back, where changes have left connections with them. */
+  function leftBehind(snapshot: Snapshot, before: Snapshot | undefined): number[] {
+    const known = new Set(before?.rules.map(({ key }) => key));
+    const back = snapshot.rules.filter(({ key }) => !known.has(key) && names.connectionsOf(key) > 0);
+    return [...names.lingering(), ...back.map(({ key }) => key)];
   }
 
   return {
@@ -172,11 +183,10 @@ export function createRuleInstaller(init: RuleInstallerInit): RuleInstaller {
       const effectiveUs = microsecondsSince(beganMs);
       progress.state = 'rejudging';
       const inForce = snapshots.inForce;
-      const concerned = snapshot === undefined ? [] : [...keys, ...names.lingering()];
       const rejudged =
         inForce === undefined || snapshot === undefined
           ? Promise.resolve(NOBODY_REJUDGED)
-          : rejudging.begin(inForce, concerned, reconcile, ratePerSecond);
+          : rejudging.begin(inForce, keys, reconcile, ratePerSecond);
       return rejudged.then((result) => {
         const done: RulesChanged = { ...changed, effectiveUs, rejudged: result };
         report(init.log, progress, done);
@@ -192,7 +202,7 @@ export function createRuleInstaller(init: RuleInstallerInit): RuleInstaller {
       if (snapshot === undefined) return { ...changed, effectiveUs, rejudged: NOBODY_REJUDGED };
       progress.state = 'rejudging';
       try {
-        const rejudged = await rejudging.count(snapshot, [...keys, ...names.lingering()], reconcile);
+        const rejudged = await rejudging.count(snapshot, keys, reconcile);
         return { ...changed, effectiveUs, rejudged };
       } finally {
         snapshots.drop(snapshot);

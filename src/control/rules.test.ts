@@ -273,6 +273,10 @@ describe('a snapshot', () => {
     expect(jobs).toEqual(jobs.slice(0, 1));
     await rules.replace([reject('b', 4)], {}).finished;
     expect(jobs.at(-1)?.keys).toContain(key);
+    // Also where it comes back.
+    await rules.replace([reject('b', 4), reject('a', 11)], {}).finished;
+    expect(jobs.at(-1)?.keys).toContain(key);
+    await rules.replace([reject('b', 6)], {}).finished;
     heads?.addCount(LIST_RULE, key, -1);
     await rules.replace([reject('b', 5)], {}).finished;
     expect(rules.names.nameOf(key, 0)).toBeUndefined();
