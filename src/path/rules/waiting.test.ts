@@ -45,7 +45,7 @@ import {
   REJECT_REPLY,
   REJECT_RESET,
 } from '../../layout/rules.ts';
-import { SLOT_WAITING } from '../../layout/slot.ts';
+import { SLOT_LINGERING, SLOT_WAITING } from '../../layout/slot.ts';
 import { MAPPED_WORD } from '../../sys/socket-address.ts';
 
 const SOCKS_OK = '\x05\x00';
@@ -239,18 +239,36 @@ describe('what happens meanwhile', () => {
     expectNothingLeft(small);
   });
 
-  it('its target becomes another one: rules see that one', () => {
-    const { small, question } = startWaiting();
+  it('its target becomes another one: rules see that one, from the first on', () => {
+    const small = startSmallEdge();
     const { edge } = small;
-    const other = edge.addTarget(LOOPBACK, SERVER_PORT + 1);
-    edge.plan(
-      small.inbounds.map((inbound, index) => (index === 0 ? { ...inbound, target: other } : inbound)),
-    );
+    const port = SERVER_PORT + 1;
+    putInForce(edge, [
+      { ...rejectAll, when: { port: [{ from: port, to: port }] } },
+      ofCurl({ timeoutMs: 4_000 }),
+    ]);
+    dial(edge, FORWARD_PORT);
+    const question = asked(small, 'look_up');
+    const target = edge.addTarget(LOOPBACK, port);
+    edge.plan(small.inbounds.map((inbound, index) => (index === 0 ? { ...inbound, target } : inbound)));
     edge.tables.targets.setGeneration(0, 3);
     edge.tell(answered(small, question, { program: 'wget' }));
-    small.until(() => edge.w.slots.live === 0 || edge.w.table.targetPort(0) === SERVER_PORT + 1);
-    expect(edge.w.table.targetIndex(0)).toBe(other);
-    edge.evict();
+    small.until(() => edge.ended(RULE_REJECTED) === 1);
+    expectNothingLeft(small);
+  });
+
+  it('it is refused in words: the snapshot does not wait until they have been read', () => {
+    const small = startSmallEdge();
+    const { edge } = small;
+    putInForce(edge, [ofCurl({ timeoutMs: 4_000 })]);
+    const client = socks(small);
+    const question = asked(small, 'look_up');
+    edge.tables.services.setFlags(0, 0);
+    edge.tell(answered(small, question));
+    small.until(() => client.isOver);
+    expect(edge.w.table.state(0)).toBe(SLOT_LINGERING);
+    expect(pins(edge)).toBe(0);
+    client.close();
     expectNothingLeft(small);
   });
 
@@ -312,6 +330,7 @@ describe('what happens meanwhile', () => {
     putInForce(edge, [judged('http://last/')]);
     edge.tell(answered(small, next));
     small.until(() => small.server.accepted.length === 1);
+    expect(edge.posted.filter(({ kind }) => kind === 'look_up')).toEqual([]);
     edge.evict();
     expectNothingLeft(small);
   });
