@@ -8,6 +8,7 @@ import { compiled } from './checkout.ts';
 import type { Answers, Order, Reply } from './load/generator.ts';
 import { type Cores, chooseCores, nextMessage, pinThisProcess, startChild } from './process/child.ts';
 import type { Running, Subject } from './subjects/subject.ts';
+import type { Scale } from './work.ts';
 
 export interface Bench {
   readonly cores: Cores;
@@ -17,8 +18,8 @@ export interface Bench {
   order<O extends Order>(order: O, timeoutMs: number): Promise<Answers[O['kind']]>;
   /** One more port of the origin that is a process of its own. */
   listen(service: number): Promise<number>;
-  /** Starts a subject in a folder of its own. @param services how many it has, where it has many */
-  start(subject: Subject, target: number, services: number): Promise<Running>;
+  /** Starts a subject in a folder of its own. @param scale how much it has of what is measured */
+  start(subject: Subject, target: number, scale: Scale): Promise<Running>;
   close(): Promise<void>;
 }
 
@@ -44,9 +45,11 @@ export async function openBench(): Promise<Bench> {
       return reply.answer as Answers[O['kind']];
     },
     listen: (service) => askOrigin(controlPort, service),
-    start(subject, target, services) {
+    start(subject, target, scale) {
       const directory = mkdtempSync(join(folder, `${subject.name}-${started++}-`));
-      return subject.start({ target, core: cores.proxy, directory, services });
+      const { services } = scale.governance;
+      const reference = scale.rules.size;
+      return subject.start({ target, core: cores.proxy, directory, services, reference });
     },
     async close() {
       await Promise.all([originChild.stop(), generator.stop()]);

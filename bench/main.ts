@@ -11,6 +11,7 @@ import { describeMachine } from './machine.ts';
 import { EVERY_WORK } from './every-work.ts';
 import { GOVERNANCE_SUBJECTS } from './governance/subjects.ts';
 import { runWork, type WorkRun } from './rounds.ts';
+import { RULES_SUBJECTS } from './rules/subjects.ts';
 import { direct } from './subjects/direct.ts';
 import { haproxy } from './subjects/haproxy.ts';
 import { nginx } from './subjects/nginx.ts';
@@ -29,6 +30,7 @@ const SUBJECTS: readonly Subject[] = [
   nodeNet,
   direct,
   ...GOVERNANCE_SUBJECTS,
+  ...RULES_SUBJECTS,
 ];
 
 const USAGE = `node dist/bench/main.js [options]

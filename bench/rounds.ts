@@ -106,7 +106,7 @@ async function measureOnce(
     work.sharedOrigin === true
       ? (await bench.order({ kind: 'listen', service: work.service }, 5000)).port
       : await bench.listen(work.service);
-  const running = await bench.start(subject, target, scale.governance.services);
+  const running = await bench.start(subject, target, scale);
   try {
     const onProxyCore = watchCore(bench.cores.proxy, running.pids);
     const onLoadCore = watchCore(bench.cores.load, bench.loadPids);

@@ -51,6 +51,7 @@ async function run(bench: Bench, folder: string, seconds: number): Promise<boole
     core: bench.cores.proxy,
     directory: folder,
     services: 0,
+    reference: { rules: 0, names: 0, networks: 0 },
   };
   const { port, file, isReady } = await prepareSluice(setting);
   const child: Child = startChild(bench.cores.proxy, sluiceCommand(TRACE_OPTIONS, file), {

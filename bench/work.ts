@@ -4,6 +4,7 @@
 import type { Bench } from './bench.ts';
 import { FULL_GOVERNANCE, type GovernanceScale, TINY_GOVERNANCE } from './governance/scale.ts';
 import type { LoadResult } from './load/load.ts';
+import { FULL_RULES, type RulesScale, TINY_RULES } from './rules/scale.ts';
 import type { Running } from './subjects/subject.ts';
 
 /** How long and how much; `tiny` is for the tests, which only prove that everything runs. */
@@ -17,6 +18,7 @@ export interface Scale {
   readonly heldMany: number;
   readonly settleMs: number;
   readonly governance: GovernanceScale;
+  readonly rules: RulesScale;
 }
 
 export function fullScale(seconds: number): Scale {
@@ -30,6 +32,7 @@ export function fullScale(seconds: number): Scale {
     heldMany: 8000,
     settleMs: 3000,
     governance: FULL_GOVERNANCE,
+    rules: FULL_RULES,
   };
 }
 
@@ -43,6 +46,7 @@ export const TINY_SCALE: Scale = {
   heldMany: 60,
   settleMs: 200,
   governance: TINY_GOVERNANCE,
+  rules: TINY_RULES,
 };
 
 export interface Metric {

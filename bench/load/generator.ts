@@ -7,6 +7,7 @@ import { type BulkWork, runBulk } from './bulk.ts';
 import { type ChurnResult, type ChurnWork, runChurn } from './churn.ts';
 import { type ClosedLoopWork, runClosedLoop } from './closed-loop.ts';
 import { type ConnectCloseWork, runConnectClose } from './connect-close.ts';
+import { type HelloConnectsWork, runHelloConnects } from './hello-connects.ts';
 import { type HoldResult, type HoldWork, releaseHeld, runHold } from './hold.ts';
 import { createLoad, type Load, type LoadResult } from './load.ts';
 import { type OpenLoopWork, runOpenLoop } from './open-loop.ts';
@@ -15,6 +16,7 @@ export type Order =
   | { readonly kind: 'closed-loop'; readonly work: ClosedLoopWork }
   | { readonly kind: 'open-loop'; readonly work: OpenLoopWork }
   | { readonly kind: 'connect-close'; readonly work: ConnectCloseWork }
+  | { readonly kind: 'hello-connects'; readonly work: HelloConnectsWork }
   | { readonly kind: 'churn'; readonly work: ChurnWork }
   | { readonly kind: 'bulk'; readonly work: BulkWork }
   | { readonly kind: 'hold'; readonly work: HoldWork }
@@ -26,6 +28,7 @@ export interface Answers {
   'closed-loop': LoadResult;
   'open-loop': LoadResult;
   'connect-close': LoadResult;
+  'hello-connects': LoadResult;
   churn: ChurnResult;
   bulk: LoadResult;
   hold: HoldResult;
@@ -43,6 +46,8 @@ function carryOut(load: Load, order: Order): Answers[keyof Answers] {
       return runOpenLoop(load, order.work);
     case 'connect-close':
       return runConnectClose(load, order.work);
+    case 'hello-connects':
+      return runHelloConnects(load, order.work);
     case 'churn':
       return runChurn(load, order.work);
     case 'bulk':

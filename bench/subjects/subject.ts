@@ -1,6 +1,8 @@
 // A subject: one program that relays TCP from a port to the origin, as its own process on the proxy's core, configured
 // as its users would for this job (one thread, long timeouts, no logs).
 
+import type { ReferenceSize } from '../rules/reference-set.ts';
+
 export interface Subject {
   readonly name: string;
   /** Why it can't run here, or undefined where it can. */
@@ -17,6 +19,8 @@ export interface Setting {
   readonly directory: string;
   /** For a daemon that has many services: how many. */
   readonly services: number;
+  /** For one that has the rules of the reference set: how large that is. */
+  readonly reference: ReferenceSize;
 }
 
 export interface Running {

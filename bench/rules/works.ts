@@ -1,0 +1,7 @@
+// The works of rules (issue 4): what must be reached is in each one's metrics.
+
+import type { Work } from '../work.ts';
+import { rulesConnection } from './rules-connection.ts';
+import { rulesMatch } from './rules-match.ts';
+
+export const RULES_WORKS: readonly Work[] = [rulesMatch, rulesConnection];
