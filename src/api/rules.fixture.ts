@@ -1,7 +1,6 @@
 // Rules that only note what is asked of them: two rules, one rule set, two snapshots. `outcome` is what comes of the next
 // change: an answer, an error, or nothing for as long as the test wants.
 
-import { SluiceError } from '../control/errors.ts';
 import type {
   InstallationProgress,
   RuleChangeOptions,
@@ -195,8 +194,4 @@ export function noteRules() {
     }),
   };
   return { rules, asked, outcome };
-}
-
-export function refusal(message: string): SluiceError {
-  return new SluiceError('request_invalid', message, { mistakes: [] });
 }
