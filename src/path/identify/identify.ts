@@ -18,6 +18,7 @@ import {
   CLIENT_RESET,
   INBOUND_REMOVED,
   SERVER_NAME_UNKNOWN,
+  SERVICE_REMOVED,
 } from '../../layout/reasons.ts';
 import { UNIDENTIFIED } from '../../layout/source.ts';
 import { sipHash } from '../../memory/siphash.ts';
@@ -128,7 +129,10 @@ function oneStep(w: DataWorker, slot: number, inbound: InboundDefinition): numbe
 function forward(w: DataWorker, slot: number, inbound: InboundDefinition): number {
   const enrolled = enrollFree(w, slot, inbound.service);
   if (enrolled !== CONTINUE) return enrolled;
-  leadTo(w, slot, inbound.target >= 0 ? inbound.target : w.tables.services.target(inbound.service));
+  const target = inbound.target >= 0 ? inbound.target : w.tables.services.target(inbound.service);
+  // Nobody has said where to, and nobody else's words are to be taken for it.
+  if (target < 0) return SERVICE_REMOVED;
+  leadTo(w, slot, target);
   return CONTINUE;
 }
 

@@ -104,8 +104,13 @@ function askFacts(w: DataWorker, slot: number, snapshot: number): void {
 function askAddresses(w: DataWorker, slot: number): void {
   const { facts, query, table } = w;
   if (isOverridden(w, slot)) {
-    for (let word = 0; word < 4; word++) query.addresses[word] = facts.chosen(slot, word);
-    query.addressesCount = 1;
+    let bits = 0;
+    for (let word = 0; word < 4; word++) {
+      query.addresses[word] = facts.chosen(slot, word);
+      bits |= facts.chosen(slot, word);
+    }
+    // It took the place of a Unix socket.
+    query.addressesCount = bits === 0 ? 0 : 1;
     return;
   }
   const block = table.candidates(slot);
