@@ -55,9 +55,10 @@ export function compileJob(state: CompilerState, job: CompileJob): Outcome {
   const { placement, geo } = state;
   const startedMs = performance.now();
   const startedCpuUs = threadCpuUs();
+  // Also of a job that comes a second time: they are told once.
+  state.keys.free(job.freedRules);
   const versions = missingVersions(state, job);
   if (versions.length > 0) return { kind: 'sources_missing', job: job.job, versions };
-  state.keys.free(job.freedRules);
   tellProgress(state, job, 'rules', 0);
   const { rules, mistakes, warnings } = checkRules({ ...job, names: namesOf(job) });
   const failed = (complaints: readonly RuleComplaint[]): CompileFailed => ({

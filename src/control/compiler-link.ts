@@ -76,11 +76,13 @@ interface Waiting {
 export function createCompilerLink(init: CompilerLinkInit): CompilerLink {
   const waiting = new Map<number, Waiting>();
   const progress = new Map<number, CompileOrder['progress']>();
+  /** Told to the thread, and not answered yet. */
+  const releasing = new Set<number>();
   let thread: CompilerThread | undefined;
   let lastJob = 0;
   let deaths = 0;
   let wordsUsed = 0;
-  let isClosing = false;
+  let closing: Promise<void> | undefined;
   let ended: () => void = () => {};
 
   function running(): CompilerThread {
@@ -99,6 +101,7 @@ export function createCompilerLink(init: CompilerLinkInit): CompilerLink {
   function receive(answer: CompilerAnswer): void {
     if (answer.kind === 'released') {
       ({ wordsUsed } = answer);
+      releasing.delete(answer.snapshotId);
       init.released(answer.snapshotId);
     } else if (answer.kind === 'compiling') {
       progress.get(answer.job)?.(answer);
@@ -113,13 +116,16 @@ export function createCompilerLink(init: CompilerLinkInit): CompilerLink {
   function bury(code: number, cause: Error | undefined): void {
     thread = undefined;
     ended();
-    if (!isClosing) {
+    if (closing === undefined) {
       deaths++;
       const facts = { event: 'compiler_died', exit_code: code, err: cause, jobs: waiting.size };
       init.log.error(facts, 'the compiler of rules died; the rules in force stay');
     }
     for (const { fail } of waiting.values()) fail(compilerFailed(cause));
     waiting.clear();
+    // Its successor is not told of them, and has their words free.
+    for (const snapshotId of releasing) init.released(snapshotId);
+    releasing.clear();
   }
 
   function ask(
@@ -127,7 +133,7 @@ export function createCompilerLink(init: CompilerLinkInit): CompilerLink {
     transfer: readonly ArrayBuffer[] = [],
     hear?: CompileOrder['progress'],
   ): Promise<CompilerAnswer> {
-    if (isClosing) return Promise.reject(compilerFailed(undefined));
+    if (closing !== undefined) return Promise.reject(compilerFailed(undefined));
     const job = ++lastJob;
     const to = running();
     return new Promise<CompilerAnswer>((answer, fail) => {
@@ -154,6 +160,18 @@ export function createCompilerLink(init: CompilerLinkInit): CompilerLink {
     return ask(message, transferable(sources), hear);
   }
 
+  async function closeNow(): Promise<void> {
+    if (thread === undefined) return;
+    const gone = new Promise<void>((resolve) => {
+      ended = resolve;
+    });
+    thread.postMessage({ kind: 'stop' });
+    // It may be in the middle of a large set.
+    const late = setTimeout(() => void thread?.terminate(), CLOSE_TIMEOUT_MS);
+    await gone;
+    clearTimeout(late);
+  }
+
   return {
     async compile(order) {
       let answer = await send(order, []);
@@ -174,8 +192,12 @@ export function createCompilerLink(init: CompilerLinkInit): CompilerLink {
       });
     },
     release(snapshotId) {
-      if (thread === undefined) init.released(snapshotId);
-      else thread.postMessage({ kind: 'release', snapshotId });
+      if (thread === undefined) {
+        init.released(snapshotId);
+        return;
+      }
+      releasing.add(snapshotId);
+      thread.postMessage({ kind: 'release', snapshotId });
     },
     get deaths() {
       return deaths;
@@ -183,17 +205,9 @@ export function createCompilerLink(init: CompilerLinkInit): CompilerLink {
     get wordsUsed() {
       return wordsUsed;
     },
-    async close() {
-      isClosing = true;
-      if (thread === undefined) return;
-      const gone = new Promise<void>((resolve) => {
-        ended = resolve;
-      });
-      thread.postMessage({ kind: 'stop' });
-      // It may be in the middle of a large set.
-      const late = setTimeout(() => void thread?.terminate(), CLOSE_TIMEOUT_MS);
-      await gone;
-      clearTimeout(late);
+    close() {
+      closing ??= closeNow();
+      return closing;
     },
   };
 }

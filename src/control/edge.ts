@@ -54,13 +54,15 @@ import { SluiceError } from './errors.ts';
 
 /** How long a change waits for workers that still turn: then it goes without the room that the last one left. */
 const QUIET_WAIT_MS = 20;
+/** How long a reload waits for the connections that its rules concern; they are judged all the same. */
+const REJUDGE_WAIT_MS = 10_000;
 
 export interface Changes {
   readonly inbounds: TagChanges;
   readonly outbounds: TagChanges;
   readonly identities: IdentityChanges;
   readonly reconciled: Reconciled;
-  /** What became of the rules, once the connections that they concern were judged again; undefined: nobody has rules. */
+  /** What became of the rules, once the connections that they concern were judged again; undefined: not yet. */
   readonly rules: RulesChanged | undefined;
 }
 
@@ -335,7 +337,9 @@ export function createEdge(init: EdgeInit): Edge {
     exclusively,
     async apply(configuration) {
       const { changes, rulesChanged } = await exclusively(() => applyNow(configuration));
-      return { ...changes, rules: await rulesChanged };
+      // A worker that hangs keeps its connections from being judged; whoever reloads is not to hang with it.
+      const late = sleep(REJUDGE_WAIT_MS, undefined, { ref: false });
+      return { ...changes, rules: await Promise.race([rulesChanged, late]) };
     },
 
     async applyServices(plan, keep, hear) {

@@ -262,6 +262,11 @@ function report(log: Log, { cause }: Progress, changed: RulesChanged): void {
     last_gone_us: rejudged.lastGoneUs,
   };
   log.info(facts, `snapshot ${snapshot} of the rules is in force`);
+  // Those of rules are told by the check of the file, or to whoever has written them over the API.
+  const ofSets = changed.warnings.filter(({ path }) => !path.startsWith('rules'));
+  for (const { path, message } of ofSets.slice(0, LOGGED_MAX)) {
+    log.warn({ event: 'rule_set_warning', path }, message);
+  }
 }
 
 function microsecondsSince(beganMs: number): number {

@@ -394,4 +394,23 @@ describe('a compiler that dies', () => {
     await until('the old one is released', () => rules.statistics().snapshotsByState.released === 1);
     expect(rules.statistics()).toMatchObject({ compilerDeaths: 1 });
   });
+
+  it('takes what it was told to release with it', async () => {
+    const { apply, rules, compilers, tables, inForce } = setUp();
+    await apply(FILE);
+    const { row = -1, id = -1 } = inForce() ?? {};
+    tables.snapshots.addPins(row, 1);
+    await rules.replace([reject('a', 1)], {}).finished;
+    compilers[0]?.hold();
+    tables.snapshots.addPins(row, -1);
+    const stateOf = () => rules.snapshots().find((one) => one.id === id)?.state;
+    await until('nobody reads it', () => stateOf() === 'drained');
+    compilers[0]?.die();
+    expect(stateOf()).toBe('released');
+    await rules.replace([reject('a', 2)], {}).finished;
+    expect(compilers[1]?.start.kept.map(({ snapshotId }) => snapshotId)).toEqual([id + 1]);
+    await until('the other is released', () => rules.statistics().snapshotsByState.released === 2);
+    const blockWords = 2 ** Math.ceil(Math.log2(rules.snapshots()[0]?.words ?? 0));
+    expect(rules.statistics().arenaWordsUsed).toBe(blockWords);
+  });
 });
