@@ -32,7 +32,9 @@ export const connectionSchema = Type.Object(
       description: 'rules in force when it was decided',
     }),
     target: Maybe('address and port that is dialled; null before one was chosen'),
-    state: Type.String({ description: 'handshake, waiting, connecting, relaying, resetting, lingering, silent' }),
+    state: Type.String({
+      description: 'handshake, waiting, connecting, relaying, resetting, lingering, silent',
+    }),
     bytes_up: Count,
     bytes_down: Count,
     started_at: Type.String({ format: 'date-time' }),

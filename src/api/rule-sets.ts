@@ -4,6 +4,8 @@
 import type { FastifyInstance } from 'fastify';
 import { Type } from 'typebox';
 import { quoted } from '../config/mistakes.ts';
+import { SluiceError } from '../control/errors.ts';
+import type { RulesControl } from '../control/rules-control.ts';
 import type { ApiContext } from './context.ts';
 import { notFound, problemSchema } from './problem.ts';
 import { describeRuleSet } from './rule-answer.ts';
@@ -42,7 +44,18 @@ export function ruleSetRoutes(app: FastifyInstance, { rules }: ApiContext): void
       const { tag } = request.params;
       const refreshed = rules.refresh(tag);
       if (refreshed === undefined) return notFound(reply, `there is no rule set ${quoted(tag)}`);
-      return describeRuleSet(await refreshed);
+      try {
+        return describeRuleSet(await refreshed);
+      } catch (error) {
+        throw error instanceof SluiceError ? error : unavailable(rules, tag, error as Error);
+      }
     },
   );
+}
+
+/** What a network or a file system says of it is no fault of ours. */
+function unavailable(rules: RulesControl, tag: string, cause: Error): SluiceError {
+  const from = rules.ruleSets().find((set) => set.tag === tag)?.from ?? '';
+  const message = `rule set ${quoted(tag)} stays as it was: ${cause.message}`;
+  return new SluiceError('rule_set_unavailable', message, { ruleSet: tag, from }, cause);
 }

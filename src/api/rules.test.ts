@@ -273,11 +273,12 @@ describe('/v1/rule-sets', () => {
     expect((await call('POST', '/v1/rule-sets/a%2Fb/refresh')).status).toBe(404);
     outcome.error = new SluiceError('request_invalid', 'line 3 is wrong', { mistakes: [] });
     expect((await call('POST', '/v1/rule-sets/ads/refresh')).status).toBe(422);
-    expect(asked).toEqual([
-      ['refresh', 'ads'],
-      ['refresh', 'a/b'],
-      ['refresh', 'ads'],
-    ]);
+    outcome.error = new Error('connect ECONNREFUSED 192.0.2.1:443');
+    expect(await call('POST', '/v1/rule-sets/ads/refresh')).toMatchObject({
+      status: 503,
+      body: { code: 'rule_set_unavailable', detail: expect.stringContaining('ECONNREFUSED') },
+    });
+    expect(asked.map(([, tag]) => tag)).toEqual(['ads', 'a/b', 'ads', 'ads']);
   });
 });
 
