@@ -5,7 +5,7 @@ import { defineRecords, i32, words } from '../memory/records.ts';
 import type { SnapshotTable } from './rules.ts';
 
 /** 253 bytes of a name (RFC 1035), in words. */
-export const FACT_NAME_WORDS = 64;
+const FACT_NAME_WORDS = 64;
 
 // `waitsFor`: what suspended the matching.
 export const WAITS_FOR_NOTHING = 0;

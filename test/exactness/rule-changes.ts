@@ -11,10 +11,12 @@ import {
   REJECT_REPLY,
   REJECT_RESET,
 } from '../../src/layout/rules.ts';
+import { REJUDGE_ALL } from '../../src/layout/messages.ts';
+import { rejudge } from '../../src/path/rules/rejudge.ts';
 import type { Random } from '../../src/sys/simulated/random.ts';
 import { pick } from './connections.ts';
 import type { Connection } from './connections.ts';
-import { putInForce, route } from './rules.ts';
+import { putInForce, route, rowOf } from './rules.ts';
 import type { RuleInit } from './rules.ts';
 import type { Edge } from './simulated-edge.ts';
 
@@ -23,10 +25,13 @@ const CHANGES_WITHIN_MS = 150;
 const ANSWER_MS_MAX = 80;
 const NEVER_CHANCE = 0.1;
 const REJECTED_CHANCE = 0.12;
+const LOOKS = 20;
+const LOOKS_WITHIN_MS = 400;
 const METHODS = [REJECT_REPLY, REJECT_RESET, REJECT_FIN, REJECT_DROP];
 
 export interface RuleChanges {
   readonly rejected: ReadonlySet<Connection>;
+  readonly mistakes: string[];
   /** A question of the worker's. */
   answer(message: WorkerMessage): void;
 }
@@ -44,8 +49,12 @@ export function changeRules(edge: Edge, random: Random, connections: readonly Co
   change();
   const changes = random.below(CHANGES_MAX);
   for (let i = 0; i < changes; i++) edge.network.at(random.next() * CHANGES_WITHIN_MS, change);
+  const mistakes: string[] = [];
+  for (let i = 0; i < LOOKS; i++)
+    edge.network.at(random.next() * LOOKS_WITHIN_MS, () => lookAgain(edge, mistakes));
   return {
     rejected,
+    mistakes,
     answer(message) {
       if (message.kind !== 'look_up' || random.chance(NEVER_CHANCE)) return;
       const { slot, generation, need, external, snapshotRow } = message;
@@ -66,6 +75,17 @@ export function changeRules(edge: Edge, random: Random, connections: readonly Co
       );
     },
   };
+}
+
+/** Whom the rules of a snapshot have let go, they let go again. */
+function lookAgain(edge: Edge, mistakes: string[]): void {
+  const { w } = edge;
+  for (let slot = 0; slot < w.slots.touched; slot++) {
+    if ((w.table.generation(slot) & 1) === 0) continue;
+    const row = w.table.snapshot(slot) < 0 ? -1 : rowOf(w.table.snapshot(slot));
+    const verdict = rejudge(w, slot, row, REJUDGE_ALL, true);
+    if (verdict !== 0) mistakes.push(`slot ${slot}, let go by snapshot ${row}: now ${verdict}`);
+  }
 }
 
 /** They keep nobody from anything but time, and none of them is final. */

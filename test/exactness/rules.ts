@@ -30,6 +30,7 @@ const OUTBOUNDS = new Map([
   ['gone', { tag: 'gone', index: 1, generation: 7 }],
 ]);
 const FIRST_WORD = 64;
+const ID_FIRST = 100;
 
 const placed = new WeakMap<Edge, { rows: number; words: number }>();
 
@@ -48,7 +49,7 @@ export function buildRow(edge: Edge, rules: readonly RuleInit[]): RulesInForce {
   const place = placed.get(edge) ?? { rows: 0, words: FIRST_WORD };
   placed.set(edge, place);
   const row = place.rows++;
-  const id = 100 + row;
+  const id = ID_FIRST + row;
   const built = buildSnapshot({
     id,
     rules: rules.map((rule, index): Rule => written(rule, rule.key ?? index + 1)),
@@ -63,6 +64,11 @@ export function buildRow(edge: Edge, rules: readonly RuleInit[]): RulesInForce {
   place.words += built.words;
   if (place.words > edge.tables.rules.length) throw new RangeError('the arena of the test is full');
   return { row, id };
+}
+
+/** Of the snapshot with this id. */
+export function rowOf(id: number): number {
+  return id - ID_FIRST;
 }
 
 export function putInForce(edge: Edge, rules: readonly RuleInit[]): RulesInForce {

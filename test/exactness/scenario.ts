@@ -163,6 +163,7 @@ function observe(
   };
   const evicted = evictions?.ended(connections) ?? new Set();
   mistakes.push(...(evictions?.mistakes ?? []));
+  mistakes.push(...(changes?.mistakes ?? []));
   const rejected = changes?.rejected ?? new Set();
   for (const connection of connections) {
     if (rejected.has(connection)) {

@@ -33,7 +33,7 @@ import { waitsFor } from './suspend.ts';
 import { DECIDED, IN_VAIN, PASSED_BY } from './verdicts.ts';
 
 /** It goes on as it is. */
-export const STAYS = 0;
+const STAYS = 0;
 /** Nobody can say without asking somebody; it goes on. */
 export const UNDECIDED = -1;
 
