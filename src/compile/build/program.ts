@@ -29,7 +29,7 @@ export type Node =
       readonly groups: readonly (Node | undefined)[];
     };
 
-export const ALWAYS: Node = { op: 'true' };
+const ALWAYS: Node = { op: 'true' };
 
 /** What can be asked cheaply first, so that nothing dear is asked for in vain. */
 export function allOf(children: readonly Node[]): Node {

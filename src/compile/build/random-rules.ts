@@ -39,7 +39,7 @@ const COUNTRIES = ['DE', 'CN', 'XX'];
 const SYSTEMS = [64_500, 64_501];
 const NAMES = ['alice', 'bob', 'carol'];
 const URLS = ['http://127.0.0.1/a', 'http://127.0.0.1/b'];
-export const SET_TAGS = ['one', 'two', 'three'];
+const SET_TAGS = ['one', 'two', 'three'];
 
 function name(random: Random): string {
   const labels = Array.from({ length: random.below(4) }, () => random.pick(LABELS));
