@@ -30,7 +30,9 @@ export interface SnapshotRecord<Definition> {
   /** What it was made of; undefined: too long ago, or not in force yet. */
   definition: Definition | undefined;
   compiled: Compiled | undefined;
+  /** Empty again once it is released: only how many they were is still told. */
   rules: readonly CompiledRule[];
+  rulesCount: number;
   /** Walks that judge by it. */
   walks: number;
   isQuiet: boolean;
@@ -151,6 +153,7 @@ export function createRuleSnapshots<Definition>(
         definition: undefined,
         compiled: undefined,
         rules: [],
+        rulesCount: 0,
         walks: 0,
         isQuiet: false,
         compiledAtMs: undefined,
@@ -172,6 +175,7 @@ export function createRuleSnapshots<Definition>(
       record.compiledAtMs = Date.now();
       record.compiled = compiled;
       record.rules = compiled.rules;
+      record.rulesCount = compiled.rules.length;
     },
     failed(record) {
       giveRowBack(record);
@@ -204,6 +208,7 @@ export function createRuleSnapshots<Definition>(
       record.state = 'released';
       record.releasedAtMs = Date.now();
       record.rules = [];
+      if (record.compiled !== undefined) record.compiled = { ...record.compiled, rules: [], warnings: [] };
       prune();
     },
     living: () =>
@@ -220,7 +225,7 @@ export function createRuleSnapshots<Definition>(
         cause: record.cause,
         rollbackOf: record.rollbackOf,
         canRollBack: record.definition !== undefined,
-        rules: record.compiled?.rules.length ?? 0,
+        rules: record.rulesCount,
         words: record.compiled?.words ?? 0,
         sets: record.compiled?.sets.map(({ tag }) => tag) ?? [],
         pins: record.row < 0 ? 0 : snapshots.pins(record.row),
