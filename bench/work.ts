@@ -4,7 +4,7 @@
 import type { Bench } from './bench.ts';
 import { FULL_GOVERNANCE, type GovernanceScale, TINY_GOVERNANCE } from './governance/scale.ts';
 import type { LoadResult } from './load/load.ts';
-import { FULL_RULES, type RulesScale, TINY_RULES } from './rules/scale.ts';
+import { fullRules, type RulesScale, TINY_RULES } from './rules/scale.ts';
 import type { Running } from './subjects/subject.ts';
 
 /** How long and how much; `tiny` is for the tests, which only prove that everything runs. */
@@ -32,7 +32,7 @@ export function fullScale(seconds: number): Scale {
     heldMany: 8000,
     settleMs: 3000,
     governance: FULL_GOVERNANCE,
-    rules: FULL_RULES,
+    rules: fullRules(seconds),
   };
 }
 

@@ -41,7 +41,7 @@ export interface ChurnResult extends LoadResult {
 
 const BYTES = 64;
 const IN_FLIGHT_MAX = 1024;
-const ROLE_CHURN = 32;
+export const ROLE_CHURN = 32;
 const ROLE_API = 33;
 /** 127.64.0.0 to 127.64.15.255: one connection of each lives at a time. */
 const SOURCES: SourceRange = { first: 0x7f40_0000, count: 4096 };
@@ -50,7 +50,7 @@ const NOBODY = '192.0.2.1';
 
 const FREE = -1;
 
-class Churn {
+export class Churn {
   private readonly load: Load;
   private readonly work: ChurnWork;
   private readonly dialler: Dialler;
@@ -60,12 +60,15 @@ class Churn {
   /** Bytes that are still to be sent, and to come back; 0: the end was asked for. */
   private readonly toSend = new Int32Array(IN_FLIGHT_MAX);
   private readonly toReceive = new Int32Array(IN_FLIGHT_MAX);
+  private readonly dueTicks = new Float64Array(IN_FLIGHT_MAX);
   private readonly askedTicks = new Float64Array(IN_FLIGHT_MAX);
   private readonly free: number[] = Array.from({ length: IN_FLIGHT_MAX }, (_, index) => index);
   private readonly intervalTicks: number;
   private readonly startTicks: number;
   private begun = 0;
   readonly gone = new Histogram();
+  /** From the moment a connection was due until its bytes were back. */
+  readonly setUp = new Histogram();
   ended = 0;
   private lost = 0;
 
@@ -103,6 +106,7 @@ class Churn {
       }
       this.fds[index] = fd;
       this.sources[index] = source;
+      this.dueTicks[index] = this.startTicks + this.begun * this.intervalTicks;
       this.toSend[index] = BYTES;
       this.toReceive[index] = BYTES;
       this.load.poll.addConnection(fd, ROLE_CHURN, index);
@@ -130,7 +134,9 @@ class Churn {
       return;
     }
     this.toReceive[index] = left - received;
-    if (left === received) this.end(index, fd);
+    if (left !== received) return;
+    this.setUp.record(nowTicks() - (this.dueTicks[index] as number));
+    this.end(index, fd);
   }
 
   private end(index: number, fd: number): void {

@@ -11,6 +11,7 @@ import { type HelloConnectsWork, runHelloConnects } from './hello-connects.ts';
 import { type HoldResult, type HoldWork, releaseHeld, runHold } from './hold.ts';
 import { createLoad, type Load, type LoadResult } from './load.ts';
 import { type OpenLoopWork, runOpenLoop } from './open-loop.ts';
+import { type SwapsResult, runSwaps, type SwapsWork } from './swaps.ts';
 
 export type Order =
   | { readonly kind: 'closed-loop'; readonly work: ClosedLoopWork }
@@ -18,6 +19,7 @@ export type Order =
   | { readonly kind: 'connect-close'; readonly work: ConnectCloseWork }
   | { readonly kind: 'hello-connects'; readonly work: HelloConnectsWork }
   | { readonly kind: 'churn'; readonly work: ChurnWork }
+  | { readonly kind: 'swaps'; readonly work: SwapsWork }
   | { readonly kind: 'bulk'; readonly work: BulkWork }
   | { readonly kind: 'hold'; readonly work: HoldWork }
   | { readonly kind: 'release' }
@@ -30,6 +32,7 @@ export interface Answers {
   'connect-close': LoadResult;
   'hello-connects': LoadResult;
   churn: ChurnResult;
+  swaps: SwapsResult;
   bulk: LoadResult;
   hold: HoldResult;
   release: HoldResult;
@@ -50,6 +53,8 @@ function carryOut(load: Load, order: Order): Answers[keyof Answers] {
       return runHelloConnects(load, order.work);
     case 'churn':
       return runChurn(load, order.work);
+    case 'swaps':
+      return runSwaps(load, order.work);
     case 'bulk':
       return runBulk(load, order.work);
     case 'hold':

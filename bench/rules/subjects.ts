@@ -6,6 +6,7 @@ import { nextMessage, startChild } from '../process/child.ts';
 import { sluice } from '../subjects/sluice.ts';
 import type { Subject } from '../subjects/subject.ts';
 import { CONNECTION_SUBJECTS } from './connection-subjects.ts';
+import { rulesDaemon } from './daemon.ts';
 
 /** Room for young objects, so that a run whose decisions allocated would show all of it, and no collection in between. */
 const NODE_OPTIONS = ['--expose-gc', '--min-semi-space-size=64', '--max-semi-space-size=256'];
@@ -41,4 +42,6 @@ function matcher(name: string): Subject {
 export const RULES_SUBJECTS: readonly Subject[] = [
   ...['snapshot', 'linear', 'interpreter'].map(matcher),
   ...CONNECTION_SUBJECTS,
+  rulesDaemon('compiled', false),
+  ...['swaps', 'unpublished', 'unpublished-again'].map((name) => rulesDaemon(name, true)),
 ];

@@ -32,6 +32,8 @@ export interface Running {
   stop(): Promise<void>;
   /** Of a daemon that is governed while it is measured. */
   readonly governed?: Governed;
+  /** Of a daemon whose configuration changes: the file. */
+  readonly file?: string;
   /** Of a process of the benchmark's own: has it carry out an order. */
   ask?(order: object, timeoutMs: number): Promise<unknown>;
 }
