@@ -41,6 +41,8 @@ export interface CompileOrder {
   readonly outbounds: readonly BoundObject[];
   readonly inbounds: readonly string[];
   readonly freedRules: readonly string[];
+  /** Whose rules are being changed: mistakes in the other's say whose they are. */
+  readonly changing: 'file' | 'api';
   /** Reads those that the compiler has not compiled. @throws SluiceError rule_set_unavailable */
   readonly load: (versions: ReadonlySet<string>) => Promise<readonly RuleSetSource[]>;
   readonly progress: (compiling: { what: string; done: number; all: number }) => void;
@@ -144,7 +146,7 @@ export function createCompilerLink(init: CompilerLinkInit): CompilerLink {
   }
 
   function send(order: CompileOrder, sources: readonly RuleSetSource[]): Promise<CompilerAnswer> {
-    const { load: _load, progress: hear, ...rest } = order;
+    const { load: _load, progress: hear, changing: _changing, ...rest } = order;
     const byVersion = new Map(sources.map((source) => [source.version, source]));
     const withSource = (one: { readonly tag: string; readonly version: string }): RuleSetSource => {
       const source = byVersion.get(one.version)?.source;
@@ -179,7 +181,7 @@ export function createCompilerLink(init: CompilerLinkInit): CompilerLink {
         answer = await send(order, await order.load(new Set(answer.versions)));
       }
       if (answer.kind === 'compiled') return answer;
-      if (answer.kind === 'compile_failed') throw rulesInvalid(answer.mistakes);
+      if (answer.kind === 'compile_failed') throw rulesInvalid(answer.mistakes, order.changing);
       throw compilerFailed(undefined);
     },
     async explain(snapshotId, connection) {
@@ -228,8 +230,14 @@ function compilerFailed(cause: Error | undefined): SluiceError {
   return new SluiceError('compiler_failed', `the compiler of rules failed: ${why}`, {}, cause);
 }
 
-function rulesInvalid(complaints: readonly RuleComplaint[]): SluiceError {
-  const mistakes = complaints.map(requestMistakeOf);
+function rulesInvalid(complaints: readonly RuleComplaint[], changing: 'file' | 'api'): SluiceError {
+  const mistakes = complaints.map((complaint) => {
+    const mistake = requestMistakeOf(complaint);
+    const { owner } = complaint;
+    if (owner === undefined || owner === changing) return mistake;
+    const whose = owner === 'api' ? 'of the API' : 'of the configuration file';
+    return { ...mistake, message: `${whose}: ${mistake.message}` };
+  });
   const [first] = mistakes;
   const rest = mistakes.length === 1 ? '' : ` (and ${mistakes.length - 1} more)`;
   const message = `the rules have mistakes: ${first?.path}: ${first?.message}${rest}`;

@@ -104,6 +104,7 @@ export function createRuleInstaller(init: RuleInstallerInit): RuleInstaller {
       outbounds,
       inbounds,
       freedRules: names.takeFreed(),
+      changing: progress.cause === 'reload' ? 'file' : 'api',
       load: (versions) => loadContents(contents, versions),
       progress({ what, done, all }) {
         progress.compiling = { what, done, all };

@@ -5,12 +5,9 @@
 import type { CompiledRule } from '../layout/compiler-messages.ts';
 import { LIST_RULE } from '../layout/lists.ts';
 import type { ObjectName } from '../layout/name-book.ts';
-import { RULE_KEY_FINAL } from '../layout/rules.ts';
+import { RULE_KEY_FINAL, RULE_NAME_FINAL } from '../layout/rules.ts';
 import type { Tables } from '../layout/tables.ts';
 import type { Names } from './directory.ts';
-
-/** What connections that no rule decided are found by. */
-export const FINAL_NAME = 'final';
 
 export interface RuleNames {
   readonly names: Names;
@@ -38,7 +35,7 @@ export function createRuleNames(
   named: (names: readonly ObjectName[]) => void,
 ): RuleNames {
   const entries = new Map<string, Entry>();
-  const idByKey = new Map<number, string>([[RULE_KEY_FINAL, FINAL_NAME]]);
+  const idByKey = new Map<number, string>([[RULE_KEY_FINAL, RULE_NAME_FINAL]]);
   /** Ids that no snapshot holds. */
   const gone = new Set<string>();
   let isFinalNamed = false;
@@ -54,15 +51,15 @@ export function createRuleNames(
       find(id) {
         const entry = entries.get(id);
         if (entry !== undefined) return { index: entry.key, generation: 0 };
-        return id === FINAL_NAME ? { index: RULE_KEY_FINAL, generation: 0 } : undefined;
+        return id === RULE_NAME_FINAL ? { index: RULE_KEY_FINAL, generation: 0 } : undefined;
       },
       nameOf: (key) => idByKey.get(key),
-      all: () => [...entries.keys(), FINAL_NAME],
+      all: () => [...entries.keys(), RULE_NAME_FINAL],
     },
     enter(rules) {
       const names: ObjectName[] = [];
       if (!isFinalNamed) {
-        names.push({ kind: 'rule', index: RULE_KEY_FINAL, generation: 0, name: FINAL_NAME });
+        names.push({ kind: 'rule', index: RULE_KEY_FINAL, generation: 0, name: RULE_NAME_FINAL });
         isFinalNamed = true;
       }
       for (const { id, key } of rules) {

@@ -32,8 +32,6 @@ export interface RuleSetContents {
   readonly geo: readonly RuleSetContent[];
 }
 
-export const NO_CONTENTS: RuleSetContents = { sets: [], geo: [] };
-
 export interface RuleSets {
   /** What a configuration names, read or fetched where that was not done yet. @throws SluiceError rule_set_unavailable */
   prepare(sets: readonly RuleSet[], geo: Geo): Promise<PreparedRuleSets>;

@@ -125,7 +125,7 @@ export function setUpRules({ directory, stored, ruleWords = RULE_WORDS, rejudge 
 }
 
 /** @throws where it has mistakes */
-export function configured(directory: string, text: string): Configuration {
+function configured(directory: string, text: string): Configuration {
   const { configuration, mistakes } = checkConfiguration(text, join(directory, 'edge.yaml'), checkFileRules);
   if (configuration === undefined) throw new Error(JSON.stringify(mistakes));
   return configuration;

@@ -115,7 +115,11 @@ describe('rules in force', () => {
     const before = inForce();
     await expect(apply(INBOUND)).rejects.toMatchObject({
       code: 'rules_invalid',
-      facts: { mistakes: [{ path: 'rules[0].outbound' }] },
+      facts: {
+        mistakes: [
+          { path: 'rules[0].outbound', message: expect.stringMatching(/^of the API: outbound "o"/) },
+        ],
+      },
     });
     expect(inForce()).toEqual(before);
     expect(edge.objects.outbounds.find('o')).toBeDefined();

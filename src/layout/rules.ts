@@ -30,6 +30,8 @@ export const NESTING_MAX = 8;
 
 /** List key (LIST_RULE) of connections that no rule has decided. */
 export const RULE_KEY_FINAL = 0;
+/** What they are found by; no rule may be called so. */
+export const RULE_NAME_FINAL = 'final';
 /** No snapshot is in force: there are no rules. */
 export const NO_SNAPSHOT = -1;
 

@@ -10,7 +10,7 @@ import type { Reading } from '../../config/reading.ts';
 import { complainedRules, type JudgedRules, type RuleNames } from '../../config/rule-checker.ts';
 import { checkRulesShape } from '../../config/shape.ts';
 import type { RuleComplaint } from '../../layout/compiler-messages.ts';
-import { EXTERNALS_MAX, RULES_MAX } from '../../layout/rules.ts';
+import { EXTERNALS_MAX, RULE_NAME_FINAL, RULES_MAX } from '../../layout/rules.ts';
 import type { Condition, Rule } from '../rule.ts';
 import { readDoing } from './action.ts';
 import { readCondition, type RuleReading } from './condition.ts';
@@ -164,6 +164,17 @@ function named(drafts: readonly Draft[], mistakes: RuleComplaint[]): PlacedRule[
   const first = new Map<string, Draft>();
   for (const draft of drafts) {
     if (draft.given === undefined) continue;
+    if (draft.given === RULE_NAME_FINAL) {
+      const message = `id ${quoted(draft.given)} stands for the connections that no rule decides`;
+      const path = ['rules', draft.index, 'id'];
+      mistakes.push({
+        owner: draft.owner,
+        path,
+        found: quoted(draft.given),
+        expected: 'another one',
+        message,
+      });
+    }
     const before = first.get(draft.given);
     if (before === undefined) {
       first.set(draft.given, draft);

@@ -178,6 +178,13 @@ describe('what refers to others', () => {
       [6, 'rules[1].id', 'id "a" is already used at rules[0]'],
     ]);
   });
+
+  test('an id that stands for something else', () => {
+    const { mistakes } = check(`${HEAD}\n- { id: final, port: 1, action: reject }`);
+    expect(mistakes.map(({ path, message }) => [path, message])).toEqual([
+      ['rules[0].id', 'id "final" stands for the connections that no rule decides'],
+    ]);
+  });
 });
 
 describe('actions', () => {
