@@ -18,6 +18,8 @@ import { describeContent, loadContent, stampOf, unavailable } from './rule-set-c
 import type { RuleSetContent } from './rule-set-content.ts';
 import { fetchRuleSet } from './rule-set-fetch.ts';
 import type { Validators } from './rule-set-fetch.ts';
+import { geoOrigins, isSame, nameOfUrl, originOf } from './rule-set-origin.ts';
+import type { Origin } from './rule-set-origin.ts';
 import { createFileWatch } from './rule-set-watch.ts';
 import type { RuleSetStatus } from './rules-control.ts';
 
@@ -65,17 +67,6 @@ interface Held {
   seenStamp: string;
   timer: NodeJS.Timeout | undefined;
   refreshing: Promise<void> | undefined;
-}
-
-interface Origin {
-  readonly tag: string;
-  readonly isGeo: boolean;
-  /** undefined: found out from the content. */
-  readonly format: RuleSetContent['format'] | undefined;
-  /** Of a file; else `url` and `intervalMs`. */
-  readonly path: string | undefined;
-  readonly url: string;
-  readonly intervalMs: number;
 }
 
 export interface RuleSetsInit {
@@ -302,34 +293,6 @@ export function loadContents(
 
 const NO_VALIDATORS: Validators = { etag: undefined, lastModified: undefined };
 
-function originOf(set: RuleSet): Origin {
-  const { tag, format } = set;
-  return 'url' in set
-    ? { tag, format, isGeo: false, path: undefined, url: set.url, intervalMs: set.intervalMs }
-    : { tag, format, isGeo: false, path: set.path, url: '', intervalMs: 0 };
-}
-
-function geoOrigins(geo: Geo): Origin[] {
-  return (['country', 'asn'] as const).flatMap((tag) => {
-    const path = geo[tag];
-    return path === undefined
-      ? []
-      : { tag, isGeo: true, format: 'mmdb' as const, path, url: '', intervalMs: 0 };
-  });
-}
-
-/** Another interval is the same list. */
-function isSame(one: Origin, other: Origin): boolean {
-  return (
-    one.tag === other.tag &&
-    one.isGeo === other.isGeo &&
-    one.format === other.format &&
-    one.path === other.path &&
-    one.url === other.url &&
-    one.intervalMs === other.intervalMs
-  );
-}
-
 function read(
   content: RuleSetContent,
 ): Pick<Held, 'content' | 'seenStamp' | 'lastOkAtMs' | 'lastTryAtMs' | 'lastError' | 'failuresInRow'> {
@@ -349,12 +312,6 @@ function contentsOf(held: readonly Held[]): RuleSetContents {
     sets: held.filter(({ origin }) => !origin.isGeo).map(({ content }) => content),
     geo: held.filter(({ origin }) => origin.isGeo).map(({ content }) => content),
   };
-}
-
-/** Whatever is behind a `?` may be a token. */
-function nameOfUrl(url: string): string {
-  const { origin, pathname } = new URL(url);
-  return `${origin}${pathname}`;
 }
 
 function statusOf(one: Held, compiled: Compiled | undefined): RuleSetStatus {
