@@ -152,6 +152,8 @@ export const BLOCK_DEFAULTS = 10;
 export const BLOCK_PRIMARIES = 22;
 /** Offset of the vector of rules without conditions in any indexed group: always candidates. */
 export const BLOCK_ALWAYS = 34;
+/** Offset of the vector of rules that want a keyword in the name: candidates where it has any. 0: there are none. */
+export const BLOCK_KEYWORDED = 35;
 /** By index (INDEX_*): its offset; 0: none. */
 export const BLOCK_INDEXES = 36;
 export const BLOCK_HEADER_WORDS = 56;

@@ -10,6 +10,7 @@ import {
   BLOCK_CLASSES,
   BLOCK_DEFAULTS,
   BLOCK_INDEXES,
+  BLOCK_KEYWORDED,
   BLOCK_PRIMARIES,
   CLASS_DENSE,
   GROUP_DESTINATION,
@@ -80,6 +81,7 @@ export class BlockState {
   private query!: Query;
   private readonly keywords = new Int32Array(KEYWORD_PREDICATES_MAX / 32);
   private areKeywordsScanned = false;
+  private isAnyKeyword = false;
 
   constructor(arena: Int32Array, bytes: Uint8Array, seed: number) {
     this.arena = arena;
@@ -108,14 +110,15 @@ export class BlockState {
       const primary = arena[at + BLOCK_PRIMARIES + group] as number;
       if (primary !== 0) this.search(group, at + primary, (satisfied >>> group) & 1);
     }
+    const keyworded = arena[at + BLOCK_KEYWORDED] as number;
+    if (keyworded === 0) return;
+    if (((satisfied >>> GROUP_DESTINATION) & 1) === 1 || this.hasKeywords()) this.searchAll(at + keyworded);
   }
 
   /** Notes where rules of a group are looked for. A group that is satisfied has them all. */
   private search(group: number, mask: number, isSatisfied: number): void {
     if (isSatisfied === 1) {
-      this.primaryStands[this.primaries] = mask;
-      this.primaryEnds[this.primaries] = -1;
-      this.primaryMasks[this.primaries++] = mask;
+      this.searchAll(mask);
       return;
     }
     this.lookUp(group);
@@ -128,35 +131,64 @@ export class BlockState {
     }
   }
 
+  /** All of these rules are looked at. */
+  private searchAll(mask: number): void {
+    this.primaryStands[this.primaries] = mask;
+    this.primaryEnds[this.primaries] = -1;
+    this.primaryMasks[this.primaries++] = mask;
+  }
+
   /**
    * The next word, from `k` on and before `words`, in which there may be candidates: `always`, whom no group refuses, and
    * `found`, who were found in one. @returns `words`: none
    */
   next(k: number, words: number): number {
-    const { arena, alwaysAt, primaries, primaryStands, primaryEnds, primaryMasks } = this;
-    for (let word = k; word < words; word++) {
-      const always = arena[alwaysAt + word] as number;
-      let found = 0;
-      for (let i = 0; i < primaries; i++) {
-        const end = primaryEnds[i] as number;
-        let stand = primaryStands[i] as number;
-        if (end < 0) {
-          found |= (arena[stand + word] as number) & (arena[(primaryMasks[i] as number) + word] as number);
-          continue;
-        }
-        while (stand < end && (arena[stand] as number) < word) stand += 2;
-        primaryStands[i] = stand;
-        if (stand < end && arena[stand] === word) {
-          found |= (arena[stand + 1] as number) & (arena[(primaryMasks[i] as number) + word] as number);
-        }
+    const { arena, alwaysAt } = this;
+    for (let from = k; from < words; ) {
+      const word = this.nearest(from, words);
+      // Those whom no group refuses may stand before.
+      for (; from < word; from++) {
+        if (arena[alwaysAt + from] === 0) continue;
+        this.always = arena[alwaysAt + from] as number;
+        this.found = 0;
+        return from;
       }
-      if ((always | found) !== 0) {
-        this.always = always;
-        this.found = found;
-        return word;
-      }
+      if (word === words) break;
+      this.always = arena[alwaysAt + word] as number;
+      this.found = this.foundIn(word);
+      if ((this.always | this.found) !== 0) return word;
+      from = word + 1;
     }
     return words;
+  }
+
+  /** The first word, from `from` on, in which a cursor has something; `words`: none has. */
+  private nearest(from: number, words: number): number {
+    const { arena, primaries, primaryStands, primaryEnds } = this;
+    let word = words;
+    for (let i = 0; i < primaries; i++) {
+      const end = primaryEnds[i] as number;
+      if (end < 0) return from;
+      let stand = primaryStands[i] as number;
+      while (stand < end && (arena[stand] as number) < from) stand += 2;
+      primaryStands[i] = stand;
+      if (stand < end && (arena[stand] as number) < word) word = arena[stand] as number;
+    }
+    return word;
+  }
+
+  /** Rules of a word that cursors, which stand there or beyond, have found. */
+  private foundIn(word: number): number {
+    const { arena, primaries, primaryStands, primaryEnds, primaryMasks } = this;
+    let found = 0;
+    for (let i = 0; i < primaries; i++) {
+      const end = primaryEnds[i] as number;
+      const stand = primaryStands[i] as number;
+      const mask = arena[(primaryMasks[i] as number) + word] as number;
+      if (end < 0) found |= (arena[stand + word] as number) & mask;
+      else if (stand < end && arena[stand] === word) found |= (arena[stand + 1] as number) & mask;
+    }
+    return found;
   }
 
   private lookUp(group: number): void {
@@ -301,13 +333,20 @@ export class BlockState {
     return hasBit(this.arena, at + 1, pairs === CLASS_DENSE ? -1 : at + 1 + pairs * 2, bit);
   }
 
-  /** Whether the name holds a keyword of this predicate. */
-  hasKeyword(predicate: number): boolean {
-    const query = this.query;
+  /** Whether the name holds any keyword. */
+  private hasKeywords(): boolean {
+    const { query } = this;
     if (!this.areKeywordsScanned) {
       this.areKeywordsScanned = true;
-      scanKeywords(this.arena, this.indexAt(INDEX_KEYWORDS), query.name, query.nameBytes, this.keywords);
+      const at = this.indexAt(INDEX_KEYWORDS);
+      this.isAnyKeyword = scanKeywords(this.arena, at, query.name, query.nameBytes, this.keywords);
     }
+    return this.isAnyKeyword;
+  }
+
+  /** Whether the name holds a keyword of this predicate. */
+  hasKeyword(predicate: number): boolean {
+    this.hasKeywords();
     return (((this.keywords[predicate >>> 5] as number) >>> (predicate & 31)) & 1) === 1;
   }
 }

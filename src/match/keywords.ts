@@ -37,6 +37,7 @@ export function transitionHash(key: number): number {
  * Sets the bits of the predicates that have a keyword in `bytes[0 .. length)`, and clears all others.
  * @param at  where the automaton begins
  * @param out Int32Array[predicates / 32, rounded up], or longer
+ * @returns whether any is set
  */
 export function scanKeywords(
   arena: Int32Array,
@@ -44,13 +45,14 @@ export function scanKeywords(
   bytes: Uint8Array,
   length: number,
   out: Int32Array,
-): void {
+): boolean {
   const words = ((arena[at + KEYWORDS_PREDICATES] as number) + 31) >>> 5;
   for (let w = 0; w < words; w++) out[w] = 0;
   const mask = arena[at + KEYWORDS_MASK] as number;
   const statesAt = at + (arena[at + KEYWORDS_STATES_AT] as number);
   const transitionsAt = at + KEYWORDS_TRANSITIONS_AT;
   let state = 0;
+  let isAny = false;
   for (let i = 0; i < length; i++) {
     const byte = bytes[i] as number;
     let next = 0;
@@ -64,10 +66,14 @@ export function scanKeywords(
     for (let said = state; said !== 0; ) {
       const record = statesAt + said * STATE_WORDS;
       const list = arena[record + STATE_LIST] as number;
-      if (list !== 0) mark(arena, at + list, out);
+      if (list !== 0) {
+        mark(arena, at + list, out);
+        isAny = true;
+      }
       said = arena[record + STATE_LISTED] as number;
     }
   }
+  return isAny;
 }
 
 /** @returns the state that follows, or 0 */

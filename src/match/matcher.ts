@@ -270,10 +270,20 @@ export class Matcher {
     return result;
   }
 
+  /** Whether no rule of the set has conditions in one of these groups, as bits: then none of its rules can satisfy it. */
+  private isLacking(at: number, groups: number): boolean {
+    for (let group = 0; groups >>> group !== 0; group++) {
+      if (((groups >>> group) & 1) === 1 && this.arena[at + BLOCK_HAS + group] === 0) return true;
+    }
+    return false;
+  }
+
   private matchesSet(set: number, present: number, satisfied: number): number {
     const isAlone = present === 0;
     if (isAlone && this.setQuestion[set] === this.question) return this.setResult[set] as number;
-    this.set.begin(this.arena[this.at + SNAPSHOT_SETS_AT + set] as number, this.query, satisfied);
+    const at = this.arena[this.at + SNAPSHOT_SETS_AT + set] as number;
+    if (this.isLacking(at, present & ~satisfied)) return FALSE;
+    this.set.begin(at, this.query, satisfied);
     this.present = present;
     this.satisfied = satisfied;
     const needBefore = this.need;

@@ -8,6 +8,7 @@ import {
   BLOCK_HAS,
   BLOCK_HEADER_WORDS,
   BLOCK_INDEXES,
+  BLOCK_KEYWORDED,
   BLOCK_NEEDS,
   BLOCK_PRIMARIES,
   BLOCK_PROGRAMS,
@@ -132,6 +133,8 @@ function layOut(
     if (vector === undefined) continue;
     header[group === GROUPS_INDEXED ? BLOCK_ALWAYS : BLOCK_PRIMARIES + group] = place(vector);
   }
+  const keyworded = indexes.keyworded();
+  if (keyworded !== undefined) header[BLOCK_KEYWORDED] = place(keyworded);
   for (const [group, vector] of indexes.marks().entries()) {
     if (vector !== undefined) header[BLOCK_HAS + group] = place(vector);
   }

@@ -43,6 +43,38 @@ function hasIndexedDestination(items: Items): boolean {
   );
 }
 
+/** Whether nothing but a keyword can satisfy the destination. */
+function wantsKeyword(items: Items): boolean {
+  return items.domainKeyword.length > 0 && items.domainRegex.length === 0 && !hasIndexedDestination(items);
+}
+
+/**
+ * Indexed groups without which the condition cannot hold, and by each the items of which one has to hold there. So a logical
+ * rule is looked for where a plain one would be, and its program only asked of those that may match.
+ */
+function necessary(condition: Condition): Map<number, readonly Items[]> {
+  const found = new Map<number, readonly Items[]>();
+  if (condition.invert) return found;
+  if (condition.kind === 'items') {
+    for (let group = condition.ruleSet.length > 0 ? GROUPS_MERGED : 0; group < GROUPS_INDEXED; group++) {
+      if (!hasGroup(condition, group) || (group === GROUP_DESTINATION && hasText(condition))) continue;
+      found.set(group, [condition]);
+    }
+    return found;
+  }
+  const children = condition.rules.map(necessary);
+  if (condition.mode === 'and') {
+    for (const child of children)
+      for (const [group, any] of child) if (!found.has(group)) found.set(group, any);
+    return found;
+  }
+  for (const group of children[0]?.keys() ?? []) {
+    const each = children.map((child) => child.get(group));
+    if (each.every((any) => any !== undefined)) found.set(group, each.flat());
+  }
+  return found;
+}
+
 /** Whether the items say anything about the group. */
 export function hasGroup(items: Items, group: number): boolean {
   switch (group) {
@@ -95,7 +127,13 @@ export class Conditions {
 
   /** Puts a rule into the vectors. @returns what is left to ask of a candidate */
   add(rule: number, condition: Condition): Node {
-    if (condition.kind === 'logical' || condition.invert) return this.node(condition);
+    if (condition.kind === 'logical' || condition.invert) {
+      for (const [group, any] of necessary(condition)) {
+        this.indexes.require(group, rule);
+        for (const items of any) this.indexes.add(group, items, rule);
+      }
+      return this.node(condition);
+    }
     const isMerged = condition.ruleSet.length > 0;
     const left: Node[] = [];
     for (let group = 0; group < GROUPS_COUNT; group++) {
@@ -106,6 +144,7 @@ export class Conditions {
         this.indexes.require(group, rule);
         this.indexes.add(group, condition, rule);
       } else {
+        if (group === GROUP_DESTINATION && wantsKeyword(condition)) this.indexes.requireKeyword(rule);
         const child = this.group(condition, group);
         left.push(this.isSet && group < GROUPS_MERGED ? { op: 'group', group, child } : child);
       }

@@ -93,6 +93,8 @@ export class Indexes {
   private readonly values = new Map<number, Map<number, number>>();
   private readonly keywordPatterns: { text: string; predicate: number }[] = [];
   private predicates = 0;
+  /** Rules that want a keyword in the name, and have no other destination. */
+  private readonly keywordRules = new Set<number>();
   private readonly machines: Int32Array[] = [];
   private readonly machineNumbers = new Map<string, number>();
 
@@ -120,6 +122,11 @@ export class Indexes {
 
   mark(group: number, rule: number): void {
     (this.marked[group] ??= new Set()).add(rule);
+  }
+
+  /** The rule is no candidate where the name has no keyword. */
+  requireKeyword(rule: number): void {
+    this.keywordRules.add(rule);
   }
 
   /** Enters what the items say about a group. */
@@ -231,12 +238,21 @@ export class Indexes {
   primaries(rules: number): (Int32Array | undefined)[] {
     const vectors: (Int32Array | undefined)[] = Array.from({ length: GROUPS_INDEXED + 1 });
     for (let rule = 0; rule < rules; rule++) {
+      if (this.keywordRules.has(rule)) continue;
       const group = SELECTIVE.find((one) => this.required[one]?.has(rule) === true) ?? GROUPS_INDEXED;
       vectors[group] ??= new Int32Array(this.vectorWords);
       setBit(vectors[group], rule);
     }
     vectors[GROUPS_INDEXED] ??= new Int32Array(this.vectorWords);
     return vectors;
+  }
+
+  /** The rules that are looked for by keywords; undefined: there are none. */
+  keyworded(): Int32Array | undefined {
+    if (this.keywordRules.size === 0) return undefined;
+    const vector = new Int32Array(this.vectorWords);
+    for (const rule of this.keywordRules) setBit(vector, rule);
+    return vector;
   }
 
   /** By merged group: the rules that have conditions in it. */
