@@ -1,29 +1,41 @@
-// Classes while they are built: sets of bits, each of them once. What a value belongs to is the number of a class, so adding
-// a bit to a hundred thousand values that are in the same class costs two sums a value. Compiler thread.
+// Classes while they are built: sets of bits, each of them once, and what a value belongs to is the number of one. A class
+// is made when all bits of a value are known: what it would have been on the way is nobody's. Compiler thread.
 
 import { CLASS_DENSE } from '../../layout/rules.ts';
 
 /** The class without bits: no class at all for those who look up. */
 export const EMPTY_CLASS = -1;
 
+/**
+ * Bits of all classes together that a block may have. Rules that overlap in thousands of ways are told so; no list that
+ * people keep comes near it.
+ */
+const BITS_MAX = 2 ** 24;
+
 export class Classes {
   private readonly sets: (readonly number[])[] = [];
   private readonly numbers = new Map<string, number>();
-  /** By class: what it becomes with one bit more, and with another class. */
-  private readonly withBit: Map<number, number>[] = [];
-  private readonly withClass: Map<number, number>[] = [];
-  private readonly firsts = new Map<number, number>();
+  private bits = 0;
+  /** By class: what it becomes with another class, and without it. */
+  private readonly sums: Map<number, number>[] = [];
+  private readonly differences: Map<number, number>[] = [];
 
   get count(): number {
     return this.sets.length;
   }
 
-  /** @param bits ascending, each once */
+  /** @param bits ascending, each once @throws RangeError where there are too many in all */
   of(bits: readonly number[]): number {
     if (bits.length === 0) return EMPTY_CLASS;
-    const key = bits.join();
+    const key = bits.length === 1 ? String(bits[0]) : bits.join();
     const known = this.numbers.get(key);
     if (known !== undefined) return known;
+    this.bits += bits.length;
+    if (this.bits > BITS_MAX) {
+      throw new RangeError(
+        'conditions of rules overlap in too many ways; put values of one rule into one list',
+      );
+    }
     this.numbers.set(key, this.sets.length);
     return this.sets.push(bits) - 1;
   }
@@ -32,26 +44,29 @@ export class Classes {
     return number === EMPTY_CLASS ? [] : (this.sets[number] as readonly number[]);
   }
 
-  plusBit(number: number, bit: number): number {
-    const table = number === EMPTY_CLASS ? this.firsts : (this.withBit[number] ??= new Map());
-    let sum = table.get(bit);
-    if (sum === undefined) {
-      sum = this.of(union(this.bitsOf(number), [bit]));
-      table.set(bit, sum);
-    }
-    return sum;
-  }
-
   plus(one: number, other: number): number {
     if (one === EMPTY_CLASS || one === other) return other;
     if (other === EMPTY_CLASS) return one;
-    const table = (this.withClass[one] ??= new Map());
+    const table = (this.sums[one] ??= new Map());
     let sum = table.get(other);
     if (sum === undefined) {
       sum = this.of(union(this.bitsOf(one), this.bitsOf(other)));
       table.set(other, sum);
     }
     return sum;
+  }
+
+  minus(one: number, other: number): number {
+    if (one === EMPTY_CLASS || other === EMPTY_CLASS) return one;
+    if (one === other) return EMPTY_CLASS;
+    const table = (this.differences[one] ??= new Map());
+    let difference = table.get(other);
+    if (difference === undefined) {
+      const without = new Set(this.bitsOf(other));
+      difference = this.of(this.bitsOf(one).filter((bit) => !without.has(bit)));
+      table.set(other, difference);
+    }
+    return difference;
   }
 
   /** As words (layout/rules.ts): pairs, or a whole vector where that is shorter. */
@@ -76,6 +91,24 @@ export class Classes {
     }
     return sparse;
   }
+}
+
+/** The bits that a value collects: one, which is what nearly all have, or a list. */
+export type Bits = number | number[];
+
+/** @returns `bits` with one more */
+export function withBit(bits: Bits | undefined, bit: number): Bits {
+  if (bits === undefined) return bit;
+  if (typeof bits === 'number') return bits === bit ? bits : [bits, bit];
+  if (bits.at(-1) !== bit) bits.push(bit);
+  return bits;
+}
+
+/** The class of what a value has collected. */
+export function classOf(bits: Bits | undefined, classes: Classes): number {
+  if (bits === undefined) return EMPTY_CLASS;
+  if (typeof bits === 'number') return classes.of([bits]);
+  return classes.of([...new Set(bits)].sort((a, b) => a - b));
 }
 
 /** Both ascending. */

@@ -13,8 +13,8 @@ import {
   slotOf,
   spread,
 } from '../../match/domains.ts';
-import type { Classes } from './classes.ts';
-import { EMPTY_CLASS } from './classes.ts';
+import type { Bits, Classes } from './classes.ts';
+import { classOf, EMPTY_CLASS, withBit } from './classes.ts';
 
 /** Share of slots in use: a name that is not there costs six looks on average, at 0.85 it would be twenty. */
 const LOAD = 0.7;
@@ -22,10 +22,10 @@ const LOAD = 0.7;
 const SHARED_NAMES_MIN = 4;
 const ENCODER = new TextEncoder();
 
-/** What a name stands for: of itself, and of all below it. EMPTY_CLASS: nothing. */
+/** What a name stands for: of itself, and of all below it. */
 interface Entry {
-  itself: number;
-  below: number;
+  itself: Bits | undefined;
+  below: Bits | undefined;
 }
 
 interface RecordOfName {
@@ -50,18 +50,18 @@ export class DomainTable {
   /** @param name lower case, ASCII, without a dot at its ends */
   addItself(name: string, bit: number): void {
     const entry = this.entryOf(name);
-    entry.itself = this.classes.plusBit(entry.itself, bit);
+    entry.itself = withBit(entry.itself, bit);
   }
 
   addBelow(name: string, bit: number): void {
     const entry = this.entryOf(name);
-    entry.below = this.classes.plusBit(entry.below, bit);
+    entry.below = withBit(entry.below, bit);
   }
 
   private entryOf(name: string): Entry {
     let entry = this.entries.get(name);
     if (entry === undefined) {
-      entry = { itself: EMPTY_CLASS, below: EMPTY_CLASS };
+      entry = { itself: undefined, below: undefined };
       this.entries.set(name, entry);
     }
     return entry;
@@ -114,8 +114,10 @@ export class DomainTable {
     for (const [labels, entries] of byLabels.entries()) {
       for (const [name, entry] of entries ?? []) {
         const from = aboveOf(name, belows);
-        const below = entry.below === EMPTY_CLASS ? EMPTY_CLASS : classes.plus(from, entry.below);
-        const itself = entry.itself === EMPTY_CLASS ? EMPTY_CLASS : classes.plus(from, entry.itself);
+        const below =
+          entry.below === undefined ? EMPTY_CLASS : classes.plus(from, classOf(entry.below, classes));
+        const itself =
+          entry.itself === undefined ? EMPTY_CLASS : classes.plus(from, classOf(entry.itself, classes));
         if (below !== EMPTY_CLASS) belows.set(name, below);
         const isBelowNeeded = below !== EMPTY_CLASS && below !== from;
         const isItselfNeeded = itself !== EMPTY_CLASS && itself !== from;
@@ -181,8 +183,8 @@ class Pool {
   constructor(records: readonly RecordOfName[], ends: readonly string[]) {
     let room = 8;
     for (const end of ends) room += end.length;
-    // Two bytes before it, two classes of up to three bytes.
-    for (const { name } of records) room += name.length + 8;
+    // Two bytes before it, two classes of up to four bytes: there are fewer than 2^28 of them.
+    for (const { name } of records) room += name.length + 10;
     this.buffer = new Uint8Array(room);
   }
 

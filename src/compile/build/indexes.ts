@@ -54,10 +54,11 @@ import {
 import { MAPPED_WORD } from '../../sys/socket-address.ts';
 import { PRIVATE_NETWORKS } from '../private-networks.ts';
 import type { Items, Network, Range } from '../rule.ts';
-import { Classes } from './classes.ts';
+import type { Bits } from './classes.ts';
+import { Classes, withBit } from './classes.ts';
 import type { BuildContext } from './context.ts';
 import { DomainTable } from './domains.ts';
-import { addBit, hashTable, valueTable } from './hashes.ts';
+import { hashTable, valueTable } from './hashes.ts';
 import { addressIntervals, type BitRange, wordIntervals } from './intervals.ts';
 import { buildKeywords } from './keywords.ts';
 import { buildRegex } from './regex-machine.ts';
@@ -65,10 +66,18 @@ import { buildRegex } from './regex-machine.ts';
 const NETWORK_VALUES = 2;
 const IP_VERSION_VALUES = 2;
 const MAPPED_BITS = 96;
+/** A place that is no country's code. */
+const PRIVATE = 'private';
 
 interface Addresses {
   readonly ipv4: BitRange<number>[];
   readonly ipv6: BitRange<bigint>[];
+  /** Networks that many rules share by a name: a country's, a system's. Entered once, with all their bits. */
+  readonly places: Map<string | number, Bits>;
+}
+
+function noAddresses(): Addresses {
+  return { ipv4: [], ipv6: [], places: new Map() };
 }
 
 export class Indexes {
@@ -83,14 +92,14 @@ export class Indexes {
   private readonly marked: Set<number>[] = [];
   private readonly isUsed = new Uint8Array(GROUPS_COUNT);
   private readonly domains = new DomainTable(this.classes);
-  private readonly targets: Addresses = { ipv4: [], ipv6: [] };
-  private readonly sources: Addresses = { ipv4: [], ipv6: [] };
+  private readonly targets = noAddresses();
+  private readonly sources = noAddresses();
   private readonly ports: BitRange<number>[] = [];
   private readonly sourcePorts: BitRange<number>[] = [];
   private readonly minutes: BitRange<number>[] = [];
   private readonly userIds: BitRange<number>[] = [];
-  private readonly names = new Map<number, Map<string, number>>();
-  private readonly values = new Map<number, Map<number, number>>();
+  private readonly names = new Map<number, Map<string, Bits>>();
+  private readonly values = new Map<number, Map<number, Bits>>();
   private readonly keywordPatterns: { text: string; predicate: number }[] = [];
   private predicates = 0;
   /** Rules that want a keyword in the name, and have no other destination. */
@@ -140,9 +149,9 @@ export class Indexes {
         addRanges(this.ports, items.port, bit);
         return;
       case GROUP_SOURCE:
-        this.addNetworks(this.sources, items.sourceIpCidr, bit);
-        if (items.sourceIpIsPrivate) this.addNetworks(this.sources, PRIVATE_NETWORKS, bit);
-        for (const code of items.sourceGeoip) this.addNetworks(this.sources, this.context.country(code), bit);
+        this.addNetworks(this.sources, items.sourceIpCidr, [bit]);
+        if (items.sourceIpIsPrivate) addBit(this.sources.places, PRIVATE, bit);
+        for (const code of items.sourceGeoip) addBit(this.sources.places, code, bit);
         return;
       case GROUP_SOURCE_PORT:
         addRanges(this.sourcePorts, items.sourcePort, bit);
@@ -172,8 +181,8 @@ export class Indexes {
       [GROUP_IP_VERSION]: items.ipVersion.map((version) => (version === 4 ? 0 : 1)),
       [GROUP_DEVICE]: items.device,
     };
-    for (const name of names[group] ?? []) addBit(tableOf(this.names, group), name, bit, this.classes);
-    for (const value of values[group] ?? []) addBit(tableOf(this.values, group), value, bit, this.classes);
+    for (const name of names[group] ?? []) addBit(tableOf(this.names, group), name, bit);
+    for (const value of values[group] ?? []) addBit(tableOf(this.values, group), value, bit);
   }
 
   private addDestination(items: Items, bit: number): void {
@@ -182,22 +191,35 @@ export class Indexes {
       this.domains.addBelow(name, bit);
       if (!isBelow) this.domains.addItself(name, bit);
     }
-    this.addNetworks(this.targets, items.ipCidr, bit);
-    if (items.ipIsPrivate) this.addNetworks(this.targets, PRIVATE_NETWORKS, bit);
-    for (const code of items.geoip) this.addNetworks(this.targets, this.context.country(code), bit);
-    for (const asn of items.asn) this.addNetworks(this.targets, this.context.system(asn), bit);
+    this.addNetworks(this.targets, items.ipCidr, [bit]);
+    if (items.ipIsPrivate) addBit(this.targets.places, PRIVATE, bit);
+    for (const code of items.geoip) addBit(this.targets.places, code, bit);
+    for (const asn of items.asn) addBit(this.targets.places, asn, bit);
   }
 
-  private addNetworks(addresses: Addresses, networks: readonly Network[], bit: number): void {
+  /** Networks of places, once all rules that name them are known. */
+  private addPlaces(addresses: Addresses): void {
+    for (const [place, held] of addresses.places) {
+      const bits = typeof held === 'number' ? [held] : [...new Set(held)].sort((a, b) => a - b);
+      this.addNetworks(addresses, this.networksOf(place), bits);
+    }
+  }
+
+  private networksOf(place: string | number): readonly Network[] {
+    if (place === PRIVATE) return PRIVATE_NETWORKS;
+    return typeof place === 'number' ? this.context.system(place) : this.context.country(place);
+  }
+
+  private addNetworks(addresses: Addresses, networks: readonly Network[], rules: readonly number[]): void {
     this.networks += networks.length;
     for (const network of networks) {
       const { words, bits } = network;
       if (bits >= MAPPED_BITS && words[0] === 0 && words[1] === 0 && words[2] === MAPPED_WORD) {
         const from = words[3] >>> 0;
-        addresses.ipv4.push({ from, to: from + 2 ** (128 - bits) - 1, bit });
+        addresses.ipv4.push({ from, to: from + 2 ** (128 - bits) - 1, bits: rules });
       } else {
         const from = words.reduce((sum, word) => (sum << 32n) | BigInt(word >>> 0), 0n);
-        addresses.ipv6.push({ from, to: from + (1n << BigInt(128 - bits)) - 1n, bit });
+        addresses.ipv6.push({ from, to: from + (1n << BigInt(128 - bits)) - 1n, bits: rules });
       }
     }
   }
@@ -269,6 +291,8 @@ export class Indexes {
   /** By index: its words. After all has been added. */
   words(): Map<number, Int32Array> {
     const { classes } = this;
+    this.addPlaces(this.targets);
+    this.addPlaces(this.sources);
     const words = new Map<number, Int32Array>();
     const seed = hashText(this.context.keys, RULE_DOMAIN_SEED_KEY, '')[0] as number;
     const put = (index: number, count: number, make: () => Int32Array) => {
@@ -293,11 +317,11 @@ export class Indexes {
     for (const [group, index, key] of NAME_INDEXES) {
       const names = this.names.get(group);
       const hashOf = (name: string) => hashText(this.context.keys, key, name);
-      if (names !== undefined) words.set(index, hashTable(names, hashOf));
+      if (names !== undefined) words.set(index, hashTable(names, hashOf, classes));
     }
     for (const [group, index, count] of VALUE_INDEXES) {
       const values = this.values.get(group);
-      if (values !== undefined) words.set(index, valueTable(values, count));
+      if (values !== undefined) words.set(index, valueTable(values, count, classes));
     }
     put(INDEX_DOMAIN, this.domains.size, () => this.domains.words(seed));
     put(INDEX_KEYWORDS, this.predicates, () => buildKeywords(this.keywordPatterns, this.predicates));
@@ -341,7 +365,7 @@ const VALUE_INDEXES = [
   [GROUP_DEVICE, INDEX_DEVICE, DEVICE_NAMES.length],
 ] as const;
 
-function tableOf<Key>(tables: Map<number, Map<Key, number>>, group: number): Map<Key, number> {
+function tableOf<Key>(tables: Map<number, Map<Key, Bits>>, group: number): Map<Key, Bits> {
   let table = tables.get(group);
   if (table === undefined) {
     table = new Map();
@@ -351,7 +375,11 @@ function tableOf<Key>(tables: Map<number, Map<Key, number>>, group: number): Map
 }
 
 function addRanges(into: BitRange<number>[], ranges: readonly Range[], bit: number): void {
-  for (const { from, to } of ranges) into.push({ from, to, bit });
+  for (const { from, to } of ranges) into.push({ from, to, bits: [bit] });
+}
+
+function addBit<Key>(entries: Map<Key, Bits>, key: Key, bit: number): void {
+  entries.set(key, withBit(entries.get(key), bit));
 }
 
 function setBit(vector: Int32Array, bit: number): void {

@@ -14,10 +14,10 @@ function placed(words: Int32Array): Int32Array {
 }
 
 function bitsOf<Value extends number | bigint>(
-  ranges: readonly { from: Value; to: Value; bit: number }[],
+  ranges: readonly { from: Value; to: Value; bits: readonly number[] }[],
   value: Value,
 ): number[] {
-  const bits = ranges.filter(({ from, to }) => from <= value && value <= to).map(({ bit }) => bit);
+  const bits = ranges.filter(({ from, to }) => from <= value && value <= to).flatMap(({ bits: all }) => all);
   return [...new Set(bits)].sort((a, b) => a - b);
 }
 
@@ -32,7 +32,7 @@ describe('intervals of one word', () => {
     const range = fc.tuple(edge, edge, fc.nat(5)).map(([a, b, bit]) => ({
       from: Math.min(a, b),
       to: Math.max(a, b),
-      bit,
+      bits: [bit],
     }));
     fc.assert(
       fc.property(fc.array(range, { minLength: 1, maxLength: 20 }), fc.array(edge), (ranges, values) => {
@@ -50,7 +50,7 @@ describe('intervals of one word', () => {
     const random = createRandom(3);
     const ranges = Array.from({ length: 5_000 }, () => {
       const from = random.below(2 ** 32);
-      return { from, to: Math.min(LAST, from + random.below(100_000)), bit: random.below(2) };
+      return { from, to: Math.min(LAST, from + random.below(100_000)), bits: [random.below(2)] };
     });
     const classes = new Classes();
     const arena = placed(wordIntervals(ranges, classes));
@@ -75,7 +75,7 @@ describe('intervals of four words', () => {
     const range = fc.tuple(value, value, fc.nat(5)).map(([a, b, bit]) => ({
       from: a < b ? a : b,
       to: a < b ? b : a,
-      bit,
+      bits: [bit],
     }));
     fc.assert(
       fc.property(fc.array(range, { minLength: 1, maxLength: 10 }), (ranges) => {

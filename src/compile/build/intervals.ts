@@ -1,18 +1,18 @@
-// Ranges of values, each with a bit, flattened into intervals: every bound begins a stretch of values that are in the same
+// Ranges of values, each with bits, flattened into intervals: every bound begins a stretch of values that are in the same
 // ranges. A sweep over the ends of all ranges; nested and overlapping ones are as good as any. Compiler thread.
 
 import { INTERVAL_INDEX_WORDS } from '../../match/intervals.ts';
-import type { Classes } from './classes.ts';
+import { Classes, EMPTY_CLASS } from './classes.ts';
 
 /** An index by the upper bits pays from here on. */
 const INDEXED_MIN = 2_048;
 const BIAS = 0x80000000 | 0;
 
-/** [from, to], and the bit of who has it. */
+/** [from, to], and the bits of who has it, ascending. */
 export interface BitRange<Value> {
   readonly from: Value;
   readonly to: Value;
-  readonly bit: number;
+  readonly bits: readonly number[];
 }
 
 interface Flat<Value> {
@@ -68,35 +68,23 @@ function flatten<Value extends number | bigint>(
 ): Flat<Value> {
   const begins = ranges.toSorted((a, b) => compare(a.from, b.from));
   const ends = ranges.toSorted((a, b) => compare(a.to, b.to));
-  /** How many ranges of each bit are open. */
-  const open = new Map<number, number>();
+  const open = new OpenBits();
   const bounds: Value[] = [];
   const found: number[] = [];
-  let last: number | undefined;
   let begin = 0;
   let end = 0;
   let at: Value | undefined = lowest;
   while (at !== undefined) {
-    let isChanged = last === undefined;
     for (let range = ends[end]; range !== undefined && range.to < at; range = ends[++end]) {
-      const left = (open.get(range.bit) as number) - 1;
-      if (left === 0) {
-        open.delete(range.bit);
-        isChanged = true;
-      } else open.set(range.bit, left);
+      open.remove(range.bits);
     }
     for (let range = begins[begin]; range !== undefined && range.from <= at; range = begins[++begin]) {
-      const before = open.get(range.bit) ?? 0;
-      if (before === 0) isChanged = true;
-      open.set(range.bit, before + 1);
+      open.add(range.bits);
     }
-    if (isChanged) {
-      const number = classes.of([...open.keys()].sort((a, b) => a - b));
-      if (number !== last) {
-        bounds.push(at);
-        found.push(number);
-        last = number;
-      }
+    const number = open.classIn(classes);
+    if (number !== found.at(-1)) {
+      bounds.push(at);
+      found.push(number);
     }
     const nextBegin = begins[begin]?.from;
     const lastEnd = ends[end]?.to;
@@ -104,6 +92,46 @@ function flatten<Value extends number | bigint>(
     at = nextBegin === undefined || (nextEnd !== undefined && nextEnd < nextBegin) ? nextEnd : nextBegin;
   }
   return { bounds, classes: found };
+}
+
+/** The bits of ranges that are open: how many each has, and the class of them all, which most steps find in a table. */
+class OpenBits {
+  private readonly counts = new Map<number, number>();
+  /** Those on the way from bound to bound, most of which no bound has. */
+  private readonly scratch = new Classes();
+  private now = EMPTY_CLASS;
+  private readonly inTheirs = new Map<number, number>();
+
+  add(bits: readonly number[]): void {
+    for (const bit of bits) this.counts.set(bit, (this.counts.get(bit) ?? 0) + 1);
+    this.now = this.scratch.plus(this.now, this.scratch.of(bits));
+  }
+
+  remove(bits: readonly number[]): void {
+    let gone: number[] | undefined;
+    let kept = 0;
+    for (const [index, bit] of bits.entries()) {
+      const left = (this.counts.get(bit) as number) - 1;
+      if (left > 0) {
+        if (kept++ === 0) gone = bits.slice(0, index);
+        this.counts.set(bit, left);
+      } else {
+        this.counts.delete(bit);
+        gone?.push(bit);
+      }
+    }
+    if (kept < bits.length) this.now = this.scratch.minus(this.now, this.scratch.of(gone ?? bits));
+  }
+
+  /** The same class among others. */
+  classIn(classes: Classes): number {
+    let number = this.inTheirs.get(this.now);
+    if (number === undefined) {
+      number = classes.of(this.scratch.bitsOf(this.now));
+      this.inTheirs.set(this.now, number);
+    }
+    return number;
+  }
 }
 
 function compare<Value extends number | bigint>(a: Value, b: Value): number {

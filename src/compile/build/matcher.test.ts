@@ -16,6 +16,7 @@ import { Query } from '../../match/query.ts';
 import { matchesRegex } from '../../match/regex.ts';
 import { interpret } from '../interpret.ts';
 import type { InterpretedConnection } from '../items.ts';
+import { NO_ITEMS, type Items, type Rule, type RuleSetRules } from '../rule.ts';
 import { buildSet } from './block.ts';
 import {
   createRandom,
@@ -89,8 +90,14 @@ function tell(query: Query, process: NonNullable<InterpretedConnection['process'
 
 /** Everything placed in an arena of its own. */
 function place(random: Random) {
-  const rules = randomRules(random, 1 + random.below(random.isTrue(0.1) ? 120 : 12));
-  const sets = randomSets(random);
+  return placeAll(
+    random,
+    randomRules(random, 1 + random.below(random.isTrue(0.1) ? 120 : 12)),
+    randomSets(random),
+  );
+}
+
+function placeAll(random: Random, rules: readonly Rule[], sets: ReadonlyMap<string, RuleSetRules>) {
   const blocks = [...sets].map(([tag, set]) => ({ tag, block: buildSet(set, context) }));
   const placed = new Map<string, PlacedSet>();
   // Not at 0, so that an offset taken for a place is noticed.
@@ -158,3 +165,58 @@ it(`decides ${CASES} random cases as the interpreter does, and asks for the same
   expect(counts.none).toBeGreaterThan(CASES / 100);
   expect(counts.asked).toBeGreaterThan(CASES / 100);
 }, 120_000);
+
+/** Rules of two or three narrow groups, and one that lets many through: most of a thousand are refused, each by another. */
+function narrowRules(random: Random, count: number): Rule[] {
+  return Array.from({ length: count }, (_, place) => {
+    const parts: readonly (() => Partial<Items>)[] = [
+      () => ({ user: [`u${random.below(20)}`] }),
+      () => ({ service: [`s${random.below(20)}`] }),
+      () => ({ inbound: [`i${random.below(4)}`] }),
+      () => ({ port: [{ from: 1 + random.below(3), to: 3 }] }),
+      () => ({ domainSuffix: [{ name: `n${random.below(20)}.test`, isBelow: false }] }),
+      () => ({ domainKeyword: [`k${random.below(20)}`] }),
+    ];
+    const chosen = parts.filter(() => random.isTrue(0.5));
+    const items = [...chosen, parts[random.below(2)] as () => Partial<Items>].map((part) => part());
+    const plain: Items = Object.assign({}, NO_ITEMS, ...items);
+    const rules = items.map((each) => ({ ...NO_ITEMS, ...each }));
+    return {
+      id: `r${place}`,
+      owner: 'file',
+      path: `rules[${place}]`,
+      condition: random.isTrue(0.2) ? { kind: 'logical', mode: 'and', invert: false, rules } : plain,
+      action: { kind: 'reject', method: 0 },
+      onTimeout: 0,
+      timeoutMs: 1000,
+    };
+  });
+}
+
+it('finds the one rule among a thousand that no group refuses', () => {
+  const seed = Number(process.env['SLUICE_SEED'] ?? Date.now() % 2 ** 30);
+  const random = createRandom(seed);
+  const query = new Query();
+  const places = new Set<number>();
+  for (let round = 0; round < 10; round++) {
+    const { rules, sets, arena, at } = placeAll(random, narrowRules(random, 1000), new Map());
+    const matcher = new Matcher(arena, hashText(keys, RULE_DOMAIN_SEED_KEY, '')[0] as number);
+    for (let i = 0; i < 100; i++) {
+      const connection: InterpretedConnection = {
+        ...randomConnection(random),
+        user: `u${random.below(22)}`,
+        service: `s${random.below(22)}`,
+        inbound: `i${random.below(5)}`,
+        port: random.below(5),
+        name: random.isTrue(0.7) ? `k${random.below(22)}.n${random.below(22)}.test` : '',
+      };
+      fill(query, connection);
+      const found = matcher.match(at, query, 0);
+      const hint = `SLUICE_SEED=${seed}, round ${round}, question ${i}`;
+      expect(found, hint).toBe(interpret(rules, sets, connection, beyond).rule);
+      places.add(found);
+    }
+  }
+  // Not a test if the first ones always matched.
+  expect(places.size).toBeGreaterThan(100);
+}, 60_000);
