@@ -162,15 +162,24 @@ export class BlockState {
     return words;
   }
 
-  /** The first word, from `from` on, in which a cursor has something; `words`: none has. */
+  /** The first word, from `from` on, in which a cursor has found a rule; `words`: none has. */
   private nearest(from: number, words: number): number {
-    const { arena, primaries, primaryStands, primaryEnds } = this;
+    const { arena, primaries, primaryStands, primaryEnds, primaryMasks } = this;
     let word = words;
     for (let i = 0; i < primaries; i++) {
       const end = primaryEnds[i] as number;
-      if (end < 0) return from;
+      const mask = primaryMasks[i] as number;
       let stand = primaryStands[i] as number;
-      while (stand < end && (arena[stand] as number) < from) stand += 2;
+      if (end < 0) {
+        let k = from;
+        while (k < word && ((arena[stand + k] as number) & (arena[mask + k] as number)) === 0) k++;
+        word = k;
+        continue;
+      }
+      for (; stand < end; stand += 2) {
+        const k = arena[stand] as number;
+        if (k >= from && ((arena[stand + 1] as number) & (arena[mask + k] as number)) !== 0) break;
+      }
       primaryStands[i] = stand;
       if (stand < end && (arena[stand] as number) < word) word = arena[stand] as number;
     }
