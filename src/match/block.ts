@@ -94,9 +94,9 @@ export class BlockState {
    * @param satisfied merged groups that an outer rule satisfies, as bits
    */
   begin(at: number, query: Query, satisfied: number): void {
-    const arena = this.arena;
+    const { arena, active, defaultAt, cursors } = this;
+    let activeCount = 0;
     this.at = at;
-    this.activeCount = 0;
     this.areKeywordsScanned = false;
     this.primaries = 0;
     this.query = query;
@@ -104,12 +104,13 @@ export class BlockState {
     for (let group = 0; group < GROUPS_INDEXED; group++) {
       const offset = arena[at + BLOCK_DEFAULTS + group] as number;
       if (offset === 0) continue;
-      this.active[this.activeCount++] = group;
-      this.defaultAt[group] = at + offset;
-      this.cursors[group] = NOT_LOOKED_UP;
+      active[activeCount++] = group;
+      defaultAt[group] = at + offset;
+      cursors[group] = NOT_LOOKED_UP;
       const primary = arena[at + BLOCK_PRIMARIES + group] as number;
       if (primary !== 0) this.search(group, at + primary, (satisfied >>> group) & 1);
     }
+    this.activeCount = activeCount;
     const keyworded = arena[at + BLOCK_KEYWORDED] as number;
     if (keyworded === 0) return;
     if (((satisfied >>> GROUP_DESTINATION) & 1) === 1 || this.hasKeywords()) this.searchAll(at + keyworded);
