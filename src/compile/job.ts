@@ -182,9 +182,9 @@ function placeSets(
     const set = sets.get(version);
     if (set === undefined || placement.set(version) !== undefined) continue;
     tellProgress(state, job, set.tag, done);
-    const { words, needs } = buildSet(set.content, context);
+    const { words, needs, groups } = buildSet(set.content, context);
     const figures = figuresOf(set.content.rules);
-    if (!placement.placeSet({ version, needs, ...figures, content: set.content }, words)) {
+    if (!placement.placeSet({ version, needs, groups, ...figures, content: set.content }, words)) {
       return noRoom(state, ['rule_sets'], `rule set "${set.tag}"`, words.length);
     }
     done += source?.bytes.length ?? 0;

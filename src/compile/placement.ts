@@ -11,8 +11,9 @@ export interface PlacedSet {
   readonly version: string;
   readonly at: number;
   readonly words: number;
-  /** NEED_* bits. */
+  /** NEED_* bits; merged groups that its rules have conditions in, as bits. */
   readonly needs: number;
+  readonly groups: number;
   readonly domains: number;
   readonly networks: number;
   readonly rules: number;

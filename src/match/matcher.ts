@@ -50,6 +50,8 @@ const UNKNOWN = 2;
 
 /** Questions are counted from 0 again after so many: what is remembered of sets belongs to one question. */
 const QUESTIONS = 2 ** 28;
+/** Of the merged groups: those that an outer rule has, and those of them that it satisfies. */
+const MERGED_BITS = 2 * GROUPS_MERGED;
 
 export class Matcher {
   /** Of the last answer: the rule that needs something, what, and which judgement. */
@@ -65,9 +67,9 @@ export class Matcher {
   private at = 0;
   private query!: Query;
   private question = 0;
-  // By set: what it came to on its own, and in which question.
-  private readonly setQuestion = new Int32Array(RULE_SETS_MAX);
-  private readonly setResult = new Uint8Array(RULE_SETS_MAX);
+  // By set, and by what the outer rule has and satisfies: what it came to, and in which question.
+  private readonly setQuestion = new Int32Array(RULE_SETS_MAX << MERGED_BITS);
+  private readonly setResult = new Uint8Array(RULE_SETS_MAX << MERGED_BITS);
 
   /**
    * @param arena  the arena of rules
@@ -279,8 +281,8 @@ export class Matcher {
   }
 
   private matchesSet(set: number, present: number, satisfied: number): number {
-    const isAlone = present === 0;
-    if (isAlone && this.setQuestion[set] === this.question) return this.setResult[set] as number;
+    const asked = (set << MERGED_BITS) | (present << GROUPS_MERGED) | satisfied;
+    if (this.setQuestion[asked] === this.question) return this.setResult[asked] as number;
     const at = this.arena[this.at + SNAPSHOT_SETS_AT + set] as number;
     if (this.isLacking(at, present & ~satisfied)) return FALSE;
     this.set.begin(at, this.query, satisfied);
@@ -295,10 +297,8 @@ export class Matcher {
     this.need = needBefore;
     this.external = externalBefore;
     const result = rule === NO_RULE ? FALSE : TRUE;
-    if (isAlone) {
-      this.setQuestion[set] = this.question;
-      this.setResult[set] = result;
-    }
+    this.setQuestion[asked] = this.question;
+    this.setResult[asked] = result;
     return result;
   }
 }

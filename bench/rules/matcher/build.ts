@@ -69,7 +69,7 @@ export function buildReference(reference: ReferenceSet): BuiltReference {
   // Words 0 and on are nobody's, so that an offset taken for a place is noticed.
   let at = 16;
   for (const { tag, block } of blocks) {
-    placed.set(tag, { at, needs: block.needs });
+    placed.set(tag, { at, needs: block.needs, groups: block.groups });
     at += block.words.length;
   }
   const setsMs = performance.now();

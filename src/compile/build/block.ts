@@ -39,10 +39,13 @@ export interface BuiltBlock {
   readonly networks: number;
   /** NEED_* bits. */
   readonly needs: number;
+  /** Merged groups that any of its rules has conditions in, as bits. */
+  readonly groups: number;
 }
 
 /** Refers to nothing: sets have neither sets nor judgements. */
 const NO_REFERENCES: References = {
+  groupsOf: () => 0,
   setOf: (tag) => {
     throw new RangeError(`a rule set refers to the rule set ${tag}`);
   },
@@ -81,7 +84,17 @@ function buildBlock(
     programs.push(left.op === 'true' ? undefined : programOf(left));
   }
   const words = layOut(rules.length, indexes, programs, needs);
-  return { words, rules: rules.length, domains: indexes.domainsCount, networks: indexes.networks, needs };
+  const groups = indexes
+    .marks()
+    .reduce((bits, vector, group) => (vector === undefined ? bits : bits | (1 << group)), 0);
+  return {
+    words,
+    rules: rules.length,
+    domains: indexes.domainsCount,
+    networks: indexes.networks,
+    needs,
+    groups,
+  };
 }
 
 function programOf(node: Node): Int32Array {

@@ -134,12 +134,12 @@ export class Conditions {
       }
       return this.node(condition);
     }
-    const isMerged = condition.ruleSet.length > 0;
+    const shared = this.shared(condition);
     const left: Node[] = [];
     for (let group = 0; group < GROUPS_COUNT; group++) {
       if (!hasGroup(condition, group)) continue;
       if (this.isSet && group < GROUPS_MERGED) this.indexes.mark(group, rule);
-      if (isMerged && group < GROUPS_MERGED) continue;
+      if (((shared >>> group) & 1) === 1) continue;
       if (group < GROUPS_INDEXED && !(group === GROUP_DESTINATION && hasText(condition))) {
         this.indexes.require(group, rule);
         this.indexes.add(group, condition, rule);
@@ -149,7 +149,7 @@ export class Conditions {
         left.push(this.isSet && group < GROUPS_MERGED ? { op: 'group', group, child } : child);
       }
     }
-    if (isMerged) left.push(this.merged(condition));
+    if (condition.ruleSet.length > 0) left.push(this.merged(condition, shared));
     if (condition.external !== undefined) left.push(this.judgement(condition.external.url));
     return allOf(left);
   }
@@ -166,12 +166,12 @@ export class Conditions {
   }
 
   private items(items: Items): Node {
-    const isMerged = items.ruleSet.length > 0;
+    const shared = this.shared(items);
     const all: Node[] = [];
-    for (let group = isMerged ? GROUPS_MERGED : 0; group < GROUPS_COUNT; group++) {
-      if (hasGroup(items, group)) all.push(this.group(items, group));
+    for (let group = 0; group < GROUPS_COUNT; group++) {
+      if (hasGroup(items, group) && ((shared >>> group) & 1) === 0) all.push(this.group(items, group));
     }
-    if (isMerged) all.push(this.merged(items));
+    if (items.ruleSet.length > 0) all.push(this.merged(items, shared));
     if (items.external !== undefined) all.push(this.judgement(items.external.url));
     return allOf(all);
   }
@@ -180,11 +180,22 @@ export class Conditions {
     return { op: 'external', number: this.references.externalOf(url) };
   }
 
-  private merged(items: Items): Node {
+  /**
+   * Groups in which the sets that the items name have conditions too, as bits: only there can a set satisfy what the items
+   * want, or the items what the set does. The others are the items' own.
+   */
+  private shared(items: Items): number {
+    let groups = 0;
+    for (const tag of items.ruleSet) groups |= this.references.groupsOf(tag);
+    return groups;
+  }
+
+  private merged(items: Items, shared: number): Node {
     const sets = items.ruleSet.map((tag) => this.references.setOf(tag));
     const groups: (Node | undefined)[] = [];
     for (let group = 0; group < GROUPS_MERGED; group++) {
-      groups.push(hasGroup(items, group) ? this.group(items, group) : undefined);
+      const isShared = ((shared >>> group) & 1) === 1 && hasGroup(items, group);
+      groups.push(isShared ? this.group(items, group) : undefined);
     }
     return { op: 'merged', sets, groups };
   }

@@ -14,5 +14,7 @@ export interface BuildContext {
 export interface References {
   /** @throws RangeError for a tag that nobody has defined: the checker has refused it */
   readonly setOf: (tag: string) => number;
+  /** Merged groups that rules of the set have conditions in, as bits. */
+  readonly groupsOf: (tag: string) => number;
   readonly externalOf: (url: string) => number;
 }

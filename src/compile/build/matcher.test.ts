@@ -103,7 +103,7 @@ function placeAll(random: Random, rules: readonly Rule[], sets: ReadonlyMap<stri
   // Not at 0, so that an offset taken for a place is noticed.
   let at = 7 + random.below(100);
   for (const { tag, block } of blocks) {
-    placed.set(tag, { at, needs: block.needs });
+    placed.set(tag, { at, needs: block.needs, groups: block.groups });
     at += block.words.length;
   }
   const keyOf = (id: string) => Number(id.slice(1)) + 1;

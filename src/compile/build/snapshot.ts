@@ -44,6 +44,8 @@ export interface PlacedSet {
   readonly at: number;
   /** NEED_* bits. */
   readonly needs: number;
+  /** Merged groups that any of its rules has conditions in, as bits. */
+  readonly groups: number;
 }
 
 export interface SnapshotInit {
@@ -88,6 +90,7 @@ export function buildSnapshot(init: SnapshotInit): BuiltSnapshot {
     init.context,
     {
       setOf: (tag) => numberOf(tags, tag),
+      groupsOf: (tag) => placedSet(init, tag).groups,
       externalOf: (url) => numberOf(externals, url),
     },
   );
