@@ -8,6 +8,7 @@ import { runBulk } from './bulk.ts';
 import { runChurn } from './churn.ts';
 import { runClosedLoop } from './closed-loop.ts';
 import { runConnectClose } from './connect-close.ts';
+import { runHelloConnects } from './hello-connects.ts';
 import { releaseHeld, runHold } from './hold.ts';
 import { createLoad } from './load.ts';
 import { runOpenLoop } from './open-loop.ts';
@@ -108,6 +109,20 @@ test.each([true, false])('connect and close, with reset: %s', (reset) => {
   // Those in flight at the warm-up's end count on either side of it.
   expect(result.operations).toBeGreaterThanOrEqual(42);
   expect(result.operations).toBeLessThanOrEqual(50);
+});
+
+test('connections that say a name count as failed where the verdict is another than was expected', () => {
+  const load = createLoad(createLibc());
+  const work = {
+    port: load.origin.listen(ECHO),
+    pids: [],
+    inFlight: 4,
+    warmupConnections: 5,
+    measuredConnections: 20,
+    names: ['a.example', 'b.example'],
+  };
+  expect(runHelloConnects(load, { ...work, refused: '00' }).failures).toBe(0);
+  expect(runHelloConnects(load, { ...work, refused: '01' }).failures).toBe(12);
 });
 
 test('connections that are refused are counted, every one', () => {

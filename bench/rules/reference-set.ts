@@ -35,7 +35,7 @@ export interface ReferenceSet {
 }
 
 /** Whether the name at this place of a list stands for itself alone. */
-export function isAlone(place: number): boolean {
+function isAlone(place: number): boolean {
   return place % 5 === 0;
 }
 

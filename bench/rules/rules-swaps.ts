@@ -29,8 +29,9 @@ const METRICS: readonly Metric[] = [
 
 const CONNECTIONS = 16;
 const BYTES = 64;
-/** Generations of rules that follow each other in turn. */
-const GENERATIONS = 40;
+/** Generations of rules that follow each other in turn: one for so many milliseconds, and no more than that. */
+const GENERATION_MS = 100;
+const GENERATIONS_MAX = 40;
 /** States of a snapshot whose range of the arena is in use. */
 const ALIVE: readonly string[] = ['compiled', 'in_force', 'retired', 'drained'];
 
@@ -46,7 +47,8 @@ export const rulesSwaps: Work = {
     const { port, pids, governed } = running;
     if (governed === undefined) throw new Error(`${subject} has no API`);
     const isPublished = subject === 'swaps';
-    const bodies = Array.from({ length: GENERATIONS }, (_, generation) =>
+    const generations = Math.min(GENERATIONS_MAX, Math.ceil(scale.swapsMs / GENERATION_MS));
+    const bodies = Array.from({ length: generations }, (_, generation) =>
       JSON.stringify({ rules: rulesOf({ reference: scale.size }, generation), dry_run: !isPublished }),
     );
     await compileOnce(governed.socketPath, bodies);
