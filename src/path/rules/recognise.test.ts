@@ -10,7 +10,7 @@ import {
 } from '../../layout/rules.ts';
 import { clientHello, dnsQuery } from '../../../test/exactness/first-bytes.ts';
 import { HOST_NAME, Parsed } from '../identify/parsed.ts';
-import { recognise, UNDECIDED } from './recognise.ts';
+import { protocolSoFar, recognise } from './recognise.ts';
 
 const ALL = -1;
 
@@ -42,6 +42,60 @@ const known: readonly (readonly [
   ['a request of HTTP/1.0', 'GET /x HTTP/1.0\r\n\r\n', PROTOCOL_HTTP, ''],
   ['a request to an address', 'POST /x HTTP/1.1\r\nHost: 192.0.2.1\r\n', PROTOCOL_HTTP, ''],
   ['a request whose host is nonsense', 'GET / HTTP/1.1\r\nHost: a b\r\n', PROTOCOL_HTTP, ''],
+  [
+    'a request whose method is not in capitals',
+    'get / HTTP/1.1\r\nHost: a.example\r\n',
+    PROTOCOL_HTTP,
+    'a.example',
+  ],
+  ['a search', 'M-SEARCH * HTTP/1.1\r\nHost: a.example\r\n', PROTOCOL_HTTP, 'a.example'],
+  [
+    'a request behind empty lines',
+    '\r\n\n\r\nGET / HTTP/1.1\r\nHost: a.example\r\n',
+    PROTOCOL_HTTP,
+    'a.example',
+  ],
+  ['a request with odd blanks', 'GET\t/a b  HTTP/1.1 \r\nHost: a.example\r\n', PROTOCOL_HTTP, 'a.example'],
+  [
+    'a request with bytes beyond ASCII',
+    'GET /\xe4 HTTP/1.1\r\nHost: a.example\r\n',
+    PROTOCOL_HTTP,
+    'a.example',
+  ],
+  [
+    'a request in absolute form',
+    'GET http://x:y@Bad.example:81/?u=http://c.example HTTP/1.1\r\nHost: good.example\r\n',
+    PROTOCOL_HTTP,
+    'bad.example',
+  ],
+  [
+    'an absolute form without a path',
+    'GET http://bad.example?a HTTP/1.1\r\nHost: b.example\r\n',
+    PROTOCOL_HTTP,
+    'bad.example',
+  ],
+  [
+    'an absolute form to an address',
+    'GET http://192.0.2.1/ HTTP/1.1\r\nHost: b.example\r\n',
+    PROTOCOL_HTTP,
+    '',
+  ],
+  [
+    'a path that looks absolute',
+    'GET /http://bad.example HTTP/1.1\r\nHost: b.example\r\n',
+    PROTOCOL_HTTP,
+    'b.example',
+  ],
+  ['a CONNECT', 'CONNECT bad.example:443 HTTP/1.1\r\nHost: b.example\r\n', PROTOCOL_HTTP, 'bad.example'],
+  ['a ClientHello with an address', clientHello('192.0.2.1'), PROTOCOL_TLS, ''],
+  ['a ClientHello with a name that is none', clientHello('a..b'), PROTOCOL_TLS, ''],
+  ['a ClientHello of more than we read', Uint8Array.of(22, 3, 1, 0x40, 0, 1, 0, 0x7f, 0), PROTOCOL_TLS, ''],
+  [
+    'a ClientHello behind an empty record',
+    Buffer.concat([Uint8Array.of(22, 3, 1, 0, 0), clientHello('')]),
+    PROTOCOL_TLS,
+    '',
+  ],
   ['the preface of HTTP/2', 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n', PROTOCOL_HTTP, ''],
   ['a banner of SSH', 'SSH-2.0-x\r\n', PROTOCOL_SSH, ''],
   ['a DNS query', dnsQuery('example.com'), PROTOCOL_DNS, ''],
@@ -58,8 +112,25 @@ describe('first bytes', () => {
   it.each(known)('of %s are not decided before they tell', (_, bytes, protocol) => {
     const input = typeof bytes === 'string' ? Buffer.from(bytes, 'latin1') : bytes;
     for (let length = 1; length < input.length; length++) {
-      expect([UNDECIDED, protocol]).toContain(look(Uint8Array.from(input.subarray(0, length))).protocol);
+      const found = look(Uint8Array.from(input.subarray(0, length))).protocol;
+      expect([PROTOCOL_UNKNOWN, protocol]).toContain(protocolSoFar(found));
+      if (found >= 0) expect(found).toBe(protocol);
     }
+  });
+
+  it.each([
+    ['a request line', 'GET / HTTP/1.1\r\n', PROTOCOL_HTTP],
+    ['a field that goes on', 'GET / HTTP/1.1\r\nHost: bad.exam', PROTOCOL_HTTP],
+    ['half a ClientHello', clientHello('bad.example').subarray(0, 40), PROTOCOL_TLS],
+    ['the type of a ClientHello', clientHello('bad.example').subarray(0, 6), PROTOCOL_TLS],
+    ['the head of a record', clientHello('bad.example').subarray(0, 5), PROTOCOL_UNKNOWN],
+    ['half a request line', 'GET / HT', PROTOCOL_UNKNOWN],
+    ['empty lines', '\r\n\r\n', PROTOCOL_UNKNOWN],
+  ])('of %s may be followed by a name', (_, bytes, protocol) => {
+    const found = look(bytes);
+    expect(found.name).toBe('');
+    expect(found.protocol).toBeLessThan(0);
+    expect(protocolSoFar(found.protocol)).toBe(protocol);
   });
 
   it.each([
