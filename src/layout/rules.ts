@@ -143,20 +143,21 @@ export const BLOCK_PROGRAMS = 4;
 export const BLOCK_NEEDS = 5;
 /** By group of GROUP_MERGED: offset of the vector of rules that have conditions in it. Of rule sets; else 0. */
 export const BLOCK_HAS = 6;
-/** By group: offset of its default vector; 0: no rule has a condition in it. */
-export const BLOCK_DEFAULTS = 10;
 /**
- * Every rule that has conditions has one group in which it is looked for: the one that lets the fewest through. By group:
- * offset of the vector of the rules that are looked for in it; 0: none is.
+ * Offset of the groups that rules have conditions in: [count, (group, offset of its default vector, offset of the vector of
+ * the rules that are looked for in it, or 0) × count]. Every rule that has conditions has one group in which it is looked
+ * for, the one that lets the fewest through; such groups come first.
  */
-export const BLOCK_PRIMARIES = 22;
+export const BLOCK_GROUPS = 10;
 /** Offset of the vector of rules without conditions in any indexed group: always candidates. */
-export const BLOCK_ALWAYS = 34;
+export const BLOCK_ALWAYS = 11;
 /** Offset of the vector of rules that want a keyword in the name: candidates where it has any. 0: there are none. */
-export const BLOCK_KEYWORDED = 35;
+export const BLOCK_KEYWORDED = 12;
+/** 1: one rule, of destinations that are looked up, and nothing else: whatever class is found, it matches. */
+export const BLOCK_IS_PLAIN = 13;
 /** By index (INDEX_*): its offset; 0: none. */
-export const BLOCK_INDEXES = 36;
-export const BLOCK_HEADER_WORDS = 56;
+export const BLOCK_INDEXES = 16;
+export const BLOCK_HEADER_WORDS = 36;
 
 // Groups: OR inside, AND between.
 // The first four are put together with those of a rule set that the rule names (sing-box: "merged").
@@ -213,6 +214,9 @@ export const INDEX_KEYWORDS = 18;
 /** [count, offset of each machine] (match/regex.ts). */
 export const INDEX_REGEXES = 19;
 export const INDEXES_COUNT = 20;
+
+/** Words of an entry of BLOCK_GROUPS. */
+export const BLOCK_GROUP_WORDS = 3;
 
 // Classes. A class is [n, (word, bits) × n], its words ascending; or [CLASS_DENSE, vector].
 export const CLASS_DENSE = -1;

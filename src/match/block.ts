@@ -8,10 +8,10 @@
 import {
   BLOCK_ALWAYS,
   BLOCK_CLASSES,
-  BLOCK_DEFAULTS,
+  BLOCK_GROUP_WORDS,
+  BLOCK_GROUPS,
   BLOCK_INDEXES,
   BLOCK_KEYWORDED,
-  BLOCK_PRIMARIES,
   CLASS_DENSE,
   GROUP_DESTINATION,
   GROUP_DEVICE,
@@ -95,19 +95,19 @@ export class BlockState {
    */
   begin(at: number, query: Query, satisfied: number): void {
     const { arena, active, defaultAt, cursors } = this;
-    let activeCount = 0;
     this.at = at;
     this.areKeywordsScanned = false;
     this.primaries = 0;
     this.query = query;
     this.alwaysAt = at + (arena[at + BLOCK_ALWAYS] as number);
-    for (let group = 0; group < GROUPS_INDEXED; group++) {
-      const offset = arena[at + BLOCK_DEFAULTS + group] as number;
-      if (offset === 0) continue;
-      active[activeCount++] = group;
-      defaultAt[group] = at + offset;
+    const groups = at + (arena[at + BLOCK_GROUPS] as number);
+    const activeCount = arena[groups] as number;
+    for (let i = 0, entry = groups + 1; i < activeCount; i++, entry += BLOCK_GROUP_WORDS) {
+      const group = arena[entry] as number;
+      active[i] = group;
+      defaultAt[group] = at + (arena[entry + 1] as number);
       cursors[group] = NOT_LOOKED_UP;
-      const primary = arena[at + BLOCK_PRIMARIES + group] as number;
+      const primary = arena[entry + 2] as number;
       if (primary !== 0) this.search(group, at + primary, (satisfied >>> group) & 1);
     }
     this.activeCount = activeCount;
@@ -199,6 +199,24 @@ export class BlockState {
       else if (stand < end && arena[stand] === word) found |= (arena[stand + 1] as number) & mask;
     }
     return found;
+  }
+
+  /** Of a plain block (BLOCK_IS_PLAIN), which need not be begun: whether its rule matches. */
+  isDestination(at: number, query: Query): boolean {
+    const { arena } = this;
+    this.at = at;
+    const names = this.indexAt(INDEX_DOMAIN);
+    if (names !== 0 && classOfName(arena, this.bytes, names, this.seed, query) >= 0) return true;
+    for (let i = 0; i < query.addressesCount; i++) {
+      const isWord = isIpv4(query.addresses, i * 4);
+      const index = this.indexAt(isWord ? INDEX_IPV4 : INDEX_IPV6);
+      if (index === 0) continue;
+      const found = isWord
+        ? classOfWord(arena, index, query.addresses[i * 4 + 3] as number)
+        : classOfAddress(arena, index, query.addresses, i * 4);
+      if (found >= 0) return true;
+    }
+    return false;
   }
 
   private lookUp(group: number): void {

@@ -27,6 +27,12 @@ export const STATE_LIST = 1;
 export const STATE_LISTED = 2;
 export const STATE_WORDS = 3;
 
+/** States whose lists were marked in a scan, by their lower bits: (state, scan). Every thread has its own module, hence its own. */
+const MARKED = 1_024;
+const marked = new Int32Array(2 * MARKED);
+const SCANS = 2 ** 30;
+let scan = 0;
+
 /** Where the search for a transition begins. */
 export function transitionHash(key: number): number {
   const mixed = Math.imul(key, 0x9e3779b1);
@@ -53,6 +59,8 @@ export function scanKeywords(
   const transitionsAt = at + KEYWORDS_TRANSITIONS_AT;
   let state = 0;
   let isAny = false;
+  scan = (scan + 1) % SCANS;
+  if (scan === 0) marked.fill(-1);
   for (let i = 0; i < length; i++) {
     const byte = bytes[i] as number;
     let next = 0;
@@ -63,7 +71,12 @@ export function scanKeywords(
       state = arena[statesAt + state * STATE_WORDS + STATE_FAIL] as number;
     }
     state = state === 0 ? (arena[at + KEYWORDS_ROOT_AT + byte] as number) : next;
+    // Once a name, however often a keyword is in it: lists are as long as operators make them.
     for (let said = state; said !== 0; ) {
+      const place = (said & (MARKED - 1)) << 1;
+      if (marked[place] === said && marked[place + 1] === scan) break;
+      marked[place] = said;
+      marked[place + 1] = scan;
       const record = statesAt + said * STATE_WORDS;
       const list = arena[record + STATE_LIST] as number;
       if (list !== 0) {

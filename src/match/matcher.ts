@@ -8,8 +8,10 @@
 
 import {
   BLOCK_HAS,
+  BLOCK_IS_PLAIN,
   BLOCK_PROGRAMS,
   BLOCK_RULES,
+  GROUP_DESTINATION,
   GROUP_PROCESS_NAME,
   GROUP_PROCESS_PATH,
   GROUPS_INDEXED,
@@ -37,7 +39,7 @@ import {
 import { BlockState } from './block.ts';
 import { classOfHash, classOfWord } from './intervals.ts';
 import type { Query } from './query.ts';
-import { matchesRegex } from './regex.ts';
+import { RegexMemo } from './regex-memo.ts';
 
 /** No rule matches. */
 export const NO_RULE = -1;
@@ -61,6 +63,7 @@ export class Matcher {
   private readonly arena: Int32Array;
   private readonly main: BlockState;
   private readonly set: BlockState;
+  private readonly memo = new RegexMemo();
   /** Of the set that is being looked at: merged groups that the outer rule has, and that it satisfies; as bits. */
   private present = 0;
   private satisfied = 0;
@@ -93,7 +96,10 @@ export class Matcher {
     this.need = 0;
     this.external = -1;
     this.question = (this.question + 1) % QUESTIONS;
-    if (this.question === 0) this.setQuestion.fill(-1);
+    if (this.question === 0) {
+      this.setQuestion.fill(-1);
+      this.memo.forget();
+    }
     this.present = 0;
     this.satisfied = 0;
     this.main.begin(this.arena[at + SNAPSHOT_BLOCK_AT] as number, query, 0);
@@ -225,7 +231,7 @@ export class Matcher {
     const machines = state.indexAt(INDEX_REGEXES);
     const at = state.at + (this.arena[machines + 1 + machine] as number);
     const { name, nameBytes } = this.query;
-    return nameBytes > 0 && matchesRegex(this.arena, at, name, nameBytes);
+    return nameBytes > 0 && this.memo.matches(this.arena, at, name, nameBytes, this.question);
   }
 
   private judgement(external: number): number {
@@ -285,6 +291,12 @@ export class Matcher {
     if (this.setQuestion[asked] === this.question) return this.setResult[asked] as number;
     const at = this.arena[this.at + SNAPSHOT_SETS_AT + set] as number;
     if (this.isLacking(at, present & ~satisfied)) return FALSE;
+    if (this.arena[at + BLOCK_IS_PLAIN] === 1) {
+      const isMet = ((satisfied >>> GROUP_DESTINATION) & 1) === 1 || this.set.isDestination(at, this.query);
+      this.setQuestion[asked] = this.question;
+      this.setResult[asked] = isMet ? TRUE : FALSE;
+      return isMet ? TRUE : FALSE;
+    }
     this.set.begin(at, this.query, satisfied);
     this.present = present;
     this.satisfied = satisfied;

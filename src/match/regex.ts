@@ -4,6 +4,9 @@
 //   table      one look-up a byte. What nearly every expression becomes.
 //   positions  all positions of the expression at once, a bit each, where the table would have too many states.
 //
+// That is one machine. What all machines of the rules in force may take together for a name is bounded when the rules are
+// compiled (compile/build/regex-work.ts), and a machine runs once for it (regex-memo.ts).
+//
 // Any thread; allocates nothing. A machine is words that say nothing of where they lie: [KIND, ...] as below.
 
 /** The expression matches every name: it may be empty. */

@@ -4,13 +4,13 @@
 import {
   BLOCK_ALWAYS,
   BLOCK_CLASSES,
-  BLOCK_DEFAULTS,
+  BLOCK_GROUPS,
   BLOCK_HAS,
   BLOCK_HEADER_WORDS,
   BLOCK_INDEXES,
   BLOCK_KEYWORDED,
+  BLOCK_IS_PLAIN,
   BLOCK_NEEDS,
-  BLOCK_PRIMARIES,
   BLOCK_PROGRAMS,
   BLOCK_RULES,
   BLOCK_VECTOR_WORDS,
@@ -139,13 +139,19 @@ function layOut(
   header[BLOCK_RULES] = rules;
   header[BLOCK_VECTOR_WORDS] = indexes.vectorWords;
   header[BLOCK_NEEDS] = needs;
-  for (const [group, vector] of indexes.defaults(rules).entries()) {
-    if (vector !== undefined) header[BLOCK_DEFAULTS + group] = place(vector);
-  }
-  for (const [group, vector] of indexes.primaries(rules).entries()) {
-    if (vector === undefined) continue;
-    header[group === GROUPS_INDEXED ? BLOCK_ALWAYS : BLOCK_PRIMARIES + group] = place(vector);
-  }
+  const primaries = indexes.primaries(rules);
+  header[BLOCK_ALWAYS] = place(primaries[GROUPS_INDEXED] as Int32Array);
+  const groups = indexes.defaults(rules).flatMap((vector, group) => {
+    const primary = primaries[group];
+    if (vector === undefined) return [];
+    return [[group, place(vector), primary === undefined ? 0 : place(primary)]];
+  });
+  // Those in which rules are looked for come first.
+  groups.sort((a, b) => Math.sign(b[2] as number) - Math.sign(a[2] as number));
+  const [only] = groups;
+  const isPlain = rules === 1 && programs[0] === undefined && groups.length === 1 && only?.[2] !== 0;
+  header[BLOCK_IS_PLAIN] = isPlain && only?.[0] === GROUP_DESTINATION ? 1 : 0;
+  header[BLOCK_GROUPS] = place(Int32Array.of(groups.length, ...groups.flat()));
   const keyworded = indexes.keyworded();
   if (keyworded !== undefined) header[BLOCK_KEYWORDED] = place(keyworded);
   for (const [group, vector] of indexes.marks().entries()) {
@@ -201,7 +207,8 @@ function together(rules: readonly Condition[]): Condition[] {
   ];
 }
 
-function isDestinationOnly(items: Items): boolean {
+/** Whether it says nothing but destinations. */
+export function isDestinationOnly(items: Items): boolean {
   if (items.invert || items.external !== undefined || items.ruleSet.length > 0) return false;
   for (let group = 0; group < GROUPS_COUNT; group++) {
     if (hasGroup(items, group) !== (group === GROUP_DESTINATION)) return false;
