@@ -177,6 +177,7 @@ async function start(
     keep: (stored) => keeper.changeRules({ ...stored, rules: JSON.stringify(stored.rules) }),
     edge: () => edge,
     evictions: () => governance?.evictions,
+    tell: (worker, message) => void supervisor?.tell(worker, message),
   });
   const edge = createEdge({
     rules,

@@ -19,6 +19,8 @@ const RECORDS_KEPT = 64;
 const DEFINITIONS_KEPT = 8;
 /** Pinned ones are looked at so often: whoever waits in one has a deadline. */
 const LOOK_EVERY_MS = 100;
+/** With so many in use, whoever waits in retired ones shall leave them. */
+const ROWS_SHORT = (SNAPSHOTS_MAX * 3) / 4;
 
 export interface SnapshotRecord<Definition> {
   readonly id: number;
@@ -72,6 +74,8 @@ export interface RuleSnapshotsInit<Definition> {
   readonly quiescence: Quiescence;
   /** Nobody reads it any more. */
   readonly drained: (record: SnapshotRecord<Definition>) => void;
+  /** Rows run short: whoever waits in a retired one is to leave it. */
+  readonly runsShort: () => void;
 }
 
 export function createRuleSnapshots<Definition>(
@@ -143,6 +147,7 @@ export function createRuleSnapshots<Definition>(
 
   return {
     begin(cause, rollbackOf) {
+      if (byRow.size >= ROWS_SHORT) init.runsShort();
       const row = freeRow();
       const record: SnapshotRecord<Definition> = {
         id: ++lastId,

@@ -8,12 +8,14 @@ import { createCompiler } from '../compile/thread.ts';
 import { checkConfiguration } from '../config/check.ts';
 import type { Configuration } from '../config/configuration.ts';
 import type { CompilerAnswer, CompilerRequest, CompilerStart } from '../layout/compiler-messages.ts';
+import type { ControlMessage } from '../layout/messages.ts';
 import type { ObjectName } from '../layout/name-book.ts';
 import { attachTables, createTables } from '../layout/tables.ts';
 import { createLibc } from '../sys/libc/libc.ts';
 import { SocketAddress } from '../sys/socket-address.ts';
 import type { CompilerThread } from './compiler-link.ts';
 import { createEdge } from './edge.ts';
+import { SluiceError } from './errors.ts';
 import type { RejudgeJob, RejudgementResult } from './evictions.ts';
 import { createRules } from './rules.ts';
 import type { StoredRules } from './rules.ts';
@@ -67,8 +69,10 @@ export function setUpRules({ directory, stored, ruleWords = RULE_WORDS, rejudge 
   const named: ObjectName[] = [];
   const logged: Record<string, unknown>[] = [];
   const jobs: RejudgeJob[] = [];
+  const asking: string[] = [];
   const compilers: PlayedCompiler[] = [];
-  const state = { isStoreFailing: false };
+  const told: { readonly worker: number; readonly message: ControlMessage }[] = [];
+  const state = { isStoreFailing: false, isPlanLate: false };
   const record = (facts: object) => void logged.push(facts as Record<string, unknown>);
   const rules = createRules({
     tables,
@@ -92,13 +96,18 @@ export function setUpRules({ directory, stored, ruleWords = RULE_WORDS, rejudge 
         return rejudge?.(job) ?? { over: Promise.resolve(NOBODY), cancel: () => {} };
       },
     }),
+    tell: (worker, message) => void told.push({ worker, message }),
   });
   const edge = createEdge({
     sys,
     tables,
     address: new SocketAddress(sys),
     descriptorLimit: 10_000,
-    distribute: async () => {},
+    async distribute(version) {
+      if (!state.isPlanLate) return;
+      throw new SluiceError('plan_not_applied', 'a worker is late', { version, workers: [1] });
+    },
+    asks: (tag) => void asking.push(tag),
     rules,
   });
   return {
@@ -110,6 +119,7 @@ export function setUpRules({ directory, stored, ruleWords = RULE_WORDS, rejudge 
     logged,
     jobs,
     compilers,
+    told,
     state,
     apply: (text: string) => edge.apply(configured(directory, text)),
     /** Begins of the snapshot in force; undefined: there is none. */

@@ -25,6 +25,8 @@ import { createRuleRejudging } from './rule-rejudging.ts';
 import { createRuleSets } from './rule-sets.ts';
 import type { PreparedRuleSets } from './rule-sets.ts';
 import { createRuleSnapshots } from './rule-snapshots.ts';
+import { createRuleWaits } from './rule-waits.ts';
+import type { RuleWaitsInit } from './rule-waits.ts';
 import { rulesInForce, ruleStatistics } from './rule-views.ts';
 import { patchedRules, replacedRules } from './rule-writing.ts';
 import type { KnownRules } from './rule-writing.ts';
@@ -54,6 +56,8 @@ export interface RulesInit {
   readonly keep: (stored: StoredRules) => Promise<void>;
   readonly edge: () => Pick<Edge, 'exclusively' | 'configuration' | 'objects'>;
   readonly evictions: () => Pick<Evictions, 'rejudge'> | undefined;
+  /** Before there are workers nobody has to be told. */
+  readonly tell: RuleWaitsInit['tell'];
 }
 
 /** Of a reload: compiled, and nothing has changed. */
@@ -101,7 +105,9 @@ export function createRules(init: RulesInit): Rules {
       names.leave(snapshot.rules);
       compiler.release(snapshot.id);
     },
+    runsShort: () => waits.end(),
   });
+  const waits = createRuleWaits(init);
   const rejudging = createRuleRejudging<Snapshot>(init.evictions, (snapshot) => snapshots.unwalk(snapshot));
   const installer = createRuleInstaller({ compiler, snapshots, names, rejudging, log });
   const installations = createRuleInstallations();
@@ -281,6 +287,7 @@ export function createRules(init: RulesInit): Rules {
       stopClock();
       ruleSets.close();
       snapshots.close();
+      waits.close();
       await compiler.close();
     },
   };

@@ -212,6 +212,8 @@ export type ControlMessage =
     }
   /** Leave the rest of an eviction alone; it is answered as done. */
   | { readonly kind: 'cancel_eviction'; readonly id: number }
+  /** Those (slot and generation each) that still wait in rules which are not in force start over in those that are. */
+  | { readonly kind: 'end_waits'; readonly connections: Int32Array }
   /** Throw on purpose: the test of replacement. The supervisor sends it only with SLUICE_TEST_FAULTS=1. */
   | { readonly kind: 'fail' };
 

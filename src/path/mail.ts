@@ -9,6 +9,7 @@ import { createOutbound } from './outbound/objects.ts';
 import { cancelEviction, startEviction } from './evict.ts';
 import { onLookedUp, onResolved, onVerified } from './answers.ts';
 import { endAll } from './path.ts';
+import { endWaits } from './rules/end-waits.ts';
 
 /** Reads the mailbox empty. */
 export function readMail(w: DataWorker): void {
@@ -54,6 +55,9 @@ function carryOut(w: DataWorker, message: ControlMessage): void {
       return;
     case 'cancel_eviction':
       cancelEviction(w, message.id);
+      return;
+    case 'end_waits':
+      endWaits(w, message.connections);
       return;
     case 'fail':
       throw new Error('told to fail');

@@ -41,6 +41,7 @@ export function sniffOn(w: DataWorker, slot: number, record: number): number {
 
 /** The deadline of the rule has come. */
 export function sniffedInVain(w: DataWorker, slot: number, record: number): void {
+  if (knowsProtocol(w, slot)) return;
   const wanted = sniffersOf(w, record);
   const length = peekHead(w, slot);
   const found = length > 0 ? recognise(w.head, length, wanted, w.parsed) : UNDECIDED;
