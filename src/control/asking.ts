@@ -13,7 +13,9 @@ import type { ServiceRegistry, ServicesPlan } from './services.ts';
 export interface Asking {
   /** The configuration as it is to be applied. */
   applied(configuration: Configuration): Configuration;
-  /** Whether a plan brings users to a configuration in force whose inbounds do not ask for them yet. */
+  /** It is in force, and was written so: tells which of its inbounds have begun to ask. */
+  tell(written: Configuration): void;
+  /** Whether inbounds in force do not ask yet, and have to with this plan. It is about to be in force. */
   isNeededFor(plan: ServicesPlan, inForce: Configuration | undefined): boolean;
 }
 
@@ -22,14 +24,15 @@ export function createAsking(registry: ServiceRegistry, begins: (tag: string) =>
   let hasUsers = false;
   let asking: ReadonlySet<string> = new Set();
 
+  function tagsOf({ inbounds }: Configuration): ReadonlySet<string> {
+    return new Set(hasUsers ? inbounds.filter(isOpenByDefault).map(({ tag }) => tag) : []);
+  }
+
   return {
     applied(configuration) {
       hasUsers ||= registry.hasApiUsers();
-      const open = hasUsers ? configuration.inbounds.filter(isOpenByDefault) : [];
-      if (open.length === 0) return configuration;
-      const tags = new Set(open.map(({ tag }) => tag));
-      for (const tag of tags) if (!asking.has(tag)) begins(tag);
-      asking = tags;
+      const tags = tagsOf(configuration);
+      if (tags.size === 0) return configuration;
       const inbounds = configuration.inbounds.map((inbound) =>
         tags.has(inbound.tag) ? { ...inbound, service: undefined } : inbound,
       );
@@ -39,9 +42,17 @@ export function createAsking(registry: ServiceRegistry, begins: (tag: string) =>
       );
       return { ...configuration, inbounds, services };
     },
-    isNeededFor: ({ stored }, inForce) =>
-      inForce?.inbounds.some(isOpenByDefault) === true &&
-      stored.some(({ definition }) => definition.users.length > 0),
+    tell(written) {
+      const before = asking;
+      asking = tagsOf(written);
+      for (const tag of asking) if (!before.has(tag)) begins(tag);
+    },
+    isNeededFor({ stored }, inForce) {
+      if (inForce?.inbounds.some(isOpenByDefault) !== true) return false;
+      // Kept: where it fails, the next change of services tries again, whatever that one brings.
+      hasUsers ||= stored.some(({ definition }) => definition.users.length > 0);
+      return hasUsers;
+    },
   };
 }
 

@@ -21,16 +21,6 @@ export interface Reconciled {
   readonly lastGoneUs: number;
 }
 
-/** One after the other. */
-export function bothReconciled(first: Reconciled, second: Reconciled): Reconciled {
-  return {
-    ended: first.ended + second.ended,
-    durationUs: first.durationUs + second.durationUs,
-    workerUs: first.workerUs + second.workerUs,
-    lastGoneUs: second.lastGoneUs === 0 ? first.lastGoneUs : first.durationUs + second.lastGoneUs,
-  };
-}
-
 /** Resolves when all workers have ended what contradicts what is in force. */
 export type Reconcile = (contradictions: readonly Contradiction[]) => Promise<Reconciled>;
 

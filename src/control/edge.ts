@@ -16,7 +16,8 @@
 // nothing, nor an inbound that leads to a row that is gone: only what belongs to something removed ends.
 //
 // A change of services alone, by the API, is 1, 2, 4, 6 and 7: workers read rows in place, no plan speaks of them. Only
-// the first users of the API bring a plan with them: proxies that are open to all begin to ask (asking.ts).
+// the first users of the API bring a plan with them: proxies that are open to all begin to ask (asking.ts). The rules in
+// force stay what they are then: no mistake in a file is to keep a proxy open.
 //
 // Control thread only; one change at a time: `exclusively`.
 
@@ -30,7 +31,7 @@ import type { Tables } from '../layout/tables.ts';
 import type { SocketAddress } from '../sys/socket-address.ts';
 import type { Sys } from '../sys/sys.ts';
 import { createAsking } from './asking.ts';
-import { bothReconciled, NOTHING_RECONCILED } from './contradiction.ts';
+import { NOTHING_RECONCILED } from './contradiction.ts';
 import type { Contradiction, Reconcile, Reconciled } from './contradiction.ts';
 import { requireDescriptors, setBudget } from './descriptor-budget.ts';
 import type { DescriptorBudget } from './descriptor-budget.ts';
@@ -127,9 +128,9 @@ export interface EdgeInit {
   readonly asks?: (tag: string) => void;
   /** Hears which names indexes were given, before connections can have them. */
   readonly names?: (names: readonly ObjectName[]) => void;
-  /** Rows of counters that may go to somebody else from now on; their connections have ended. */
   /** Rules of the file, if anybody compiles them. */
   readonly rules?: Pick<Rules, 'prepareFile' | 'publishFile' | 'abandonFile'>;
+  /** Rows of counters that may go to somebody else from now on; their connections have ended. */
   readonly settled?: (rows: readonly (readonly [row: number, owner: RowOwner])[]) => void;
 }
 
@@ -232,9 +233,11 @@ export function createEdge(init: EdgeInit): Edge {
   }
 
   /** @throws SluiceError: nothing is taken then */
-  async function prepareAll(configuration: Configuration) {
+  async function prepareAll(configuration: Configuration, withRules: boolean) {
     planner.check(configuration);
-    const rules = await init.rules?.prepareFile(configuration, planner.foreseeOutbounds(configuration));
+    const rules = withRules
+      ? await init.rules?.prepareFile(configuration, planner.foreseeOutbounds(configuration))
+      : undefined;
     try {
       return { ...prepare(configuration), rules };
     } catch (error) {
@@ -272,10 +275,11 @@ export function createEdge(init: EdgeInit): Edge {
     throw new SluiceError('table_full', `${wanted} new targets do not fit`, facts);
   }
 
-  async function applyNow(written: Configuration): Promise<Applied> {
+  /** @param withRules else those in force stay, whatever the configuration says of them */
+  async function applyNow(written: Configuration, withRules: boolean): Promise<Applied> {
     await settleEarlier();
     const configuration = asking.applied(written);
-    const { plan, prepared, opened, rules } = await prepareAll(configuration);
+    const { plan, prepared, opened, rules } = await prepareAll(configuration, withRules);
     const before = inForce === undefined ? [] : plannedInbounds(inForce);
     const outbounds = planner.assignOutbounds(configuration);
     for (const { target } of plannedInbounds(configuration)) targets.hold(target);
@@ -292,6 +296,7 @@ export function createEdge(init: EdgeInit): Edge {
     adjustBudget();
     // A worker that does not answer takes no connections either; when it does, both plans lie in its mailbox.
     await handOut();
+    asking.tell(written);
     const rulesChanged = rules === undefined ? undefined : init.rules?.publishFile(rules);
 
     const identityChanges = commit(plan, prepared, outboundOf);
@@ -309,6 +314,16 @@ export function createEdge(init: EdgeInit): Edge {
     settle();
     adjustBudget();
     return { changes: { inbounds, outbounds, identities: identityChanges, reconciled }, rulesChanged };
+  }
+
+  /** After rows were rewritten, and no plan. */
+  async function reconcileServices(): Promise<Reconciled> {
+    const isWalked = contradictions.length > 0 && init.reconcile !== undefined;
+    const reconciled = await reconcile();
+    // Whoever has walked lists has begun a turn since.
+    if (isWalked) settle();
+    else quiet = quiescence.whenQuiescent();
+    return reconciled;
   }
 
   function commit(plan: ServicesPlan, prepared: PreparedChange, outboundOf: (service: Service) => number) {
@@ -336,7 +351,7 @@ export function createEdge(init: EdgeInit): Edge {
     quiescence,
     exclusively,
     async apply(configuration) {
-      const { changes, rulesChanged } = await exclusively(() => applyNow(configuration));
+      const { changes, rulesChanged } = await exclusively(() => applyNow(configuration, true));
       // A worker that hangs keeps its connections from being judged; whoever reloads is not to hang with it.
       const late = sleep(REJUDGE_WAIT_MS, undefined, { ref: false });
       return { ...changes, rules: await Promise.race([rulesChanged, late]) };
@@ -356,16 +371,15 @@ export function createEdge(init: EdgeInit): Edge {
       tellNames();
       const changes = commit(plan, prepared, outboundOf);
       hear();
-      const isWalked = contradictions.length > 0 && init.reconcile !== undefined;
-      const reconciled = await reconcile();
-      // Whoever has walked lists has begun a turn since.
-      if (isWalked) settle();
-      else quiet = quiescence.whenQuiescent();
       if (inForce === undefined || !asking.isNeededFor(plan, inForce)) {
-        return { identities: changes, reconciled };
+        return { identities: changes, reconciled: await reconcileServices() };
       }
-      const further = await applyNow(inForce);
-      return { identities: changes, reconciled: bothReconciled(reconciled, further.changes.reconciled) };
+      // Before anything else: until then the proxy is open to everybody, and nobody who is late may delay it.
+      const further = await applyNow(inForce, false).catch(async (error: unknown) => {
+        await reconcileServices().catch(() => {});
+        throw error;
+      });
+      return { identities: changes, reconciled: further.changes.reconciled };
     },
 
     async addOwnListener(endpoint) {

@@ -118,6 +118,8 @@ export function setUpRules({ directory, stored, ruleWords = RULE_WORDS, rejudge 
     named,
     logged,
     jobs,
+    /** Inbounds that began to. */
+    asking,
     compilers,
     told,
     state,
