@@ -353,9 +353,9 @@ function serve(
   reply: (answer: ControlMessage) => void,
 ): void {
   if (message.kind === 'resolve') {
-    const { slot, generation, forRules } = message;
+    const { slot, generation, forRules, question } = message;
     names.resolve(message.name, message.ipVersion, message.source, (addresses, reason) => {
-      reply({ kind: 'resolved', slot, generation, forRules, addresses, reason });
+      reply({ kind: 'resolved', slot, generation, forRules, question, addresses, reason });
     });
   } else if (message.kind === 'verify') {
     const { slot, generation } = message;

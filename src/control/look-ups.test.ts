@@ -33,6 +33,7 @@ const WORKER = 1;
 const SLOT = 3;
 const GENERATION = 5;
 const ROW = 7;
+const QUESTION = 5;
 
 const closing: (() => void)[] = [];
 afterEach(() => {
@@ -95,7 +96,8 @@ function setUp(externals: readonly { url: string; timeoutMs: number }[] = []) {
   closing.push(() => lookUps.close());
   const ask = (need: number, external = -1, generation = GENERATION) =>
     new Promise<LookedUp>((reply) => {
-      const message = { kind: 'look_up', slot: SLOT, generation, need, external, snapshotRow: ROW } as const;
+      const about = { slot: SLOT, generation, question: QUESTION, need, external, snapshotRow: ROW };
+      const message = { kind: 'look_up', ...about } as const;
       lookUps.serve(WORKER, message, reply);
     });
   return { slots, facts, lookUps, ask };
@@ -153,7 +155,7 @@ test('a worker learns which program its client is', async () => {
     kind: 'looked_up',
     slot: SLOT,
     generation: GENERATION,
-    snapshotRow: ROW,
+    question: QUESTION,
     need: NEED_PROCESS,
   };
   expect(await ask(NEED_PROCESS)).toEqual({ ...names, external: -1, isTrue: false, ...SELF });
@@ -224,7 +226,7 @@ test('a judge is asked about the connection as its worker knows it', async () =>
     isTrue: true,
     external: 1,
     need: NEED_EXTERNAL,
-    snapshotRow: ROW,
+    question: QUESTION,
   });
   const question = {
     service: 'alice',

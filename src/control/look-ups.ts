@@ -99,9 +99,9 @@ export function createLookUps(init: LookUpsInit): LookUps {
         gone++;
         return;
       }
-      const { slot, generation, snapshotRow, need, external } = message;
+      const { slot, generation, question, need, external } = message;
       const answer = (found: Found) =>
-        reply({ kind: 'looked_up', slot, generation, snapshotRow, need, external, ...found });
+        reply({ kind: 'looked_up', slot, generation, question, need, external, ...found });
       void flight.catch(() => NOT_FOUND).then(answer);
     },
     statistics: () => ({ processes: processes.statistics(), externals: judge.statistics(), gone }),

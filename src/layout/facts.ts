@@ -33,6 +33,8 @@ export const factsType = defineRecords('Facts', {
   /** WAITS_FOR_*; and of judgements, which one. */
   waitsFor: i32,
   external: i32,
+  /** Number of its last question. What answers another one is late: since then its target or its rules may have changed. */
+  question: i32,
   /** Snapshots that it was matched by, because others came while it waited. */
   rounds: i32,
   /** NEED_* bits that were looked up, and that were in vain: those take the on_timeout of each rule that asks. */
@@ -59,10 +61,19 @@ export const factsType = defineRecords('Facts', {
   /** What an override took the place of: address (of a resolved name its first) and port. */
   chosen: words(4),
   chosenPort: i32,
+  /** Of an override: 1 where the port that is dialled is still the one that the client chose. */
+  isPortChosen: i32,
   name: words(FACT_NAME_WORDS),
 });
 
 export type FactsTable = ReturnType<typeof factsType.attach>;
+
+/** It asks somebody. @returns the number of the question */
+export function nextQuestion(facts: FactsTable, slot: number): number {
+  const question = (facts.question(slot) + 1) | 0;
+  facts.setQuestion(slot, question);
+  return question;
+}
 
 /** The connection has ended, or its worker has. Untouched memory stays untouched. */
 export function forgetFacts(facts: FactsTable, snapshots: SnapshotTable, slot: number): void {

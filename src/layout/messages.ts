@@ -185,6 +185,8 @@ export type ControlMessage =
       readonly generation: number;
       /** As in the question; without it: false. An answer that came too late for rules is not taken for one to dial. */
       readonly forRules?: boolean;
+      /** As in the question; without it: not compared. */
+      readonly question?: number;
       readonly addresses: Int32Array;
       readonly reason: number;
     }
@@ -196,8 +198,8 @@ export type ControlMessage =
       readonly kind: 'looked_up';
       readonly slot: number;
       readonly generation: number;
-      /** As in the question: numbers of judgements are those of a snapshot. */
-      readonly snapshotRow: number;
+      /** As in the question. */
+      readonly question: number;
       /** NEED_* (layout/rules.ts). */
       readonly need: number;
       /** Of NEED_EXTERNAL: number of the judgement. */
@@ -258,6 +260,8 @@ export type WorkerMessage =
       readonly generation: number;
       /** A rule asks, not the dialling. */
       readonly forRules: boolean;
+      /** Number of the question: grows by one with each that the connection asks, and is answered with. */
+      readonly question: number;
       readonly name: string;
       readonly ipVersion: number;
       /** Whose look-ups under way are bounded together. */
@@ -268,6 +272,7 @@ export type WorkerMessage =
       readonly kind: 'look_up';
       readonly slot: number;
       readonly generation: number;
+      readonly question: number;
       /** NEED_*. */
       readonly need: number;
       readonly external: number;

@@ -3,7 +3,7 @@
 
 import { INBOUND_FORWARD, INBOUND_SNI } from '../layout/messages.ts';
 import { SERVICE_REMOVED } from '../layout/reasons.ts';
-import { PROTOCOL_HTTP, PROTOCOL_TLS } from '../layout/rules.ts';
+import { NO_SNAPSHOT, PROTOCOL_HTTP, PROTOCOL_TLS } from '../layout/rules.ts';
 import { TARGET_NAME, TARGET_UNIX } from '../layout/service.ts';
 import type { DataWorker } from './data-worker.ts';
 import { CONTINUE, HAS_FACTS, STEP_HTTP_FORWARD_HEAD, UNIX_TARGET } from './flags.ts';
@@ -71,10 +71,14 @@ export function aimAnew(w: DataWorker, slot: number): number {
   table.setFlags(slot, table.flags(slot) & ~UNIX_TARGET);
   for (let word = 0; word < 4; word++) table.setTarget(slot, word, 0);
   if (hasFacts(w, slot)) {
-    // The name of a client's hello stays; one that was the target's own goes with it.
-    if (inbound?.type !== INBOUND_SNI) w.facts.setNameBytes(slot, 0);
+    // The name of a client's hello stays, and what it said first; a name that was the target's own goes with it, and where
+    // the target now has one of its own that is the one.
+    const isNamed = w.facts.isNamed(slot) === 1 || w.tables.targets.kind(target) === TARGET_NAME;
+    if (isNamed && inbound?.type !== INBOUND_SNI) w.facts.setNameBytes(slot, 0);
     w.facts.setIsNamed(slot, 0);
     w.facts.setIsResolved(slot, 0);
+    // Whoever judged has judged of the other one.
+    w.facts.setExternalsOf(slot, NO_SNAPSHOT);
   }
   dropCandidates(w, slot);
   aimAtRecord(w, slot);

@@ -13,17 +13,12 @@ import { takeAnswer, waitsFor } from './rules/suspend.ts';
 import { whatWentStale } from './stale.ts';
 
 /** A name has been looked up: for the dialling, or for a rule. */
-export function onResolved(
-  w: DataWorker,
-  slot: number,
-  generation: number,
-  addresses: Int32Array,
-  reason: number,
-  forRules: boolean,
-): void {
+export function onResolved(w: DataWorker, answer: Extract<ControlMessage, { kind: 'resolved' }>): void {
+  const { slot, generation, addresses, reason, question } = answer;
   if (!isWaiting(w, slot, generation)) return;
+  if (question !== undefined && question !== w.facts.question(slot)) return;
   const waits = waitsFor(w, slot);
-  if (forRules) {
+  if (answer.forRules === true) {
     if (waits !== WAITS_FOR_RESOLUTION || !mayGoOn(w, slot)) return;
     takeAddresses(w, slot, addresses);
     goOn(w, slot, false);

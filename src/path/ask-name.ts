@@ -2,11 +2,12 @@
 // it is not rare: every connection to a name costs a message to the control thread and its answer, also where the control
 // thread has the name in its cache; a shared table that workers read in place is to replace that.
 
+import { nextQuestion } from '../layout/facts.ts';
 import { formatIp } from '../layout/ip-address.ts';
 import { SLOT_WAITING } from '../layout/slot.ts';
 import type { DataWorker } from './data-worker.ts';
 
-/** Asks, and waits for `waitMs`. @param ipVersion PREFER_* or ONLY_* */
+/** Asks of a connection that has facts, and waits for `waitMs`. @param ipVersion PREFER_* or ONLY_* */
 export function askName(
   w: DataWorker,
   slot: number,
@@ -21,6 +22,7 @@ export function askName(
     slot,
     generation: w.table.generation(slot),
     forRules,
+    question: nextQuestion(w.facts, slot),
     name,
     ipVersion,
     source: sourceText(w, slot),

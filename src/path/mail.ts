@@ -25,14 +25,7 @@ function carryOut(w: DataWorker, message: ControlMessage): void {
       applyPlan(w, message.plan);
       return;
     case 'resolved':
-      onResolved(
-        w,
-        message.slot,
-        message.generation,
-        message.addresses,
-        message.reason,
-        message.forRules === true,
-      );
+      onResolved(w, message);
       return;
     case 'looked_up':
       onLookedUp(w, message);

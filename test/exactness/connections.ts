@@ -48,6 +48,8 @@ export interface Expectation {
   readonly mayRefuse: boolean;
   /** Clients may be told that the way is open before it is: where rules look at what they say. */
   readonly isToldEarly?: boolean;
+  /** Takes those to names that did not come to their server: a rule may have had the name looked up in vain. */
+  readonly nameless?: Connection[];
 }
 
 /** The client comes. */
@@ -139,7 +141,11 @@ export function judge(connection: Connection, expectation: Expectation, mistakes
     return;
   }
   const isEstablished = client.isEstablished && server?.isEstablished === true;
-  if (!isEstablished && (!expectation.mayRefuse || protocol === 'forward')) say('was not established');
+  if (!isEstablished && (!expectation.mayRefuse || protocol === 'forward')) {
+    const { nameless } = expectation;
+    if (server === undefined && connection.name !== '' && nameless !== undefined) nameless.push(connection);
+    else say('was not established');
+  }
   if (isEstablished && !isComplete(connection)) say('is not complete');
 }
 

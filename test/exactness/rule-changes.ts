@@ -57,7 +57,7 @@ export function changeRules(edge: Edge, random: Random, connections: readonly Co
     mistakes,
     answer(message) {
       if (message.kind !== 'look_up' || random.chance(NEVER_CHANCE)) return;
-      const { slot, generation, need, external, snapshotRow } = message;
+      const { slot, generation, question, need, external } = message;
       edge.network.at(random.next() * ANSWER_MS_MAX, () =>
         edge.tell({
           kind: 'looked_up',
@@ -65,7 +65,7 @@ export function changeRules(edge: Edge, random: Random, connections: readonly Co
           generation,
           need,
           external,
-          snapshotRow,
+          question,
           found: random.chance(0.8),
           isTrue: need === NEED_EXTERNAL && random.chance(0.5),
           processName: Int32Array.of(random.below(100), 1),

@@ -13,6 +13,7 @@ import {
   HALF_CLOSE_TIMEOUT,
   HANDSHAKE_TIMEOUT,
   IDLE_TIMEOUT,
+  NAME_FAILED,
   NAME_NOT_FOUND,
   RULE_REJECTED,
 } from '../../src/layout/reasons.ts';
@@ -156,10 +157,12 @@ function observe(
   const mistakes: string[] = [];
   if (!isQuiet()) mistakes.push(`not quiet after ${network.nowMs() - startMs} ms and ${turns} turns`);
   const row = edge.tables.workers;
+  const nameless: Connection[] = [];
   const expectation = {
     isRough: mood === 'rough',
     mayRefuse: (faults.spuriousAgain ?? 0) > 0 || (faults.splitWrite ?? 0) > 0,
     isToldEarly: changes !== undefined,
+    ...(changes === undefined ? {} : { nameless }),
   };
   const evicted = evictions?.ended(connections) ?? new Set();
   mistakes.push(...(evictions?.mistakes ?? []));
@@ -172,6 +175,8 @@ function observe(
     }
     judge(connection, evicted.has(connection) ? { ...expectation, isRough: true } : expectation, mistakes);
   }
+  if (nameless.length > edge.ended(NAME_FAILED))
+    mistakes.push(`${nameless.length} with names did not come to their servers`);
   if (mood !== 'rough') {
     const tookMs = network.nowMs() - startMs;
     if (tookMs >= CALM_MS_MAX) mistakes.push(`it took ${tookMs} ms: a connection stood still`);
@@ -211,12 +216,12 @@ function control(
     if (message.kind === 'evicted') evictions?.answered(message);
     changes?.answer(message);
     if (message.kind === 'resolve') {
-      const { slot, generation, forRules, name } = message;
+      const { slot, generation, forRules, question, name } = message;
       const words = name === 'two.test' ? [...unreachable, ...loopback] : loopback;
       const addresses = Int32Array.from(name === 'dead.test' ? [...silent, ...words] : words);
       const reason = name.endsWith('.test') ? 0 : NAME_NOT_FOUND;
       edge.network.at(random.next() * RESOLVE_MS_MAX, () =>
-        edge.tell({ kind: 'resolved', slot, generation, forRules, addresses, reason }),
+        edge.tell({ kind: 'resolved', slot, generation, forRules, question, addresses, reason }),
       );
     } else if (message.kind === 'verify') {
       const { slot, generation, credential } = message;

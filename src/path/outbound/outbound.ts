@@ -1,13 +1,15 @@
 // Outbound: which object carries the connection, which address it dials. Owner worker only. It asks for names by mail and
 // waits (an uncached name is one of the few things that may make a first byte wait, DESIGN law 3); all else is here.
 
-import { RESOLVED } from '../../layout/facts.ts';
+import { RESOLVED, RESOLVED_IN_VAIN } from '../../layout/facts.ts';
 import { LIST_OUTBOUND } from '../../layout/lists.ts';
 import {
   CONNECT_UNREACHABLE,
+  NAME_FAILED,
   NAME_NOT_FOUND,
   OUTBOUND_REMOVED,
   OUTBOUND_UNAVAILABLE,
+  TARGET_OWN_LISTENER,
 } from '../../layout/reasons.ts';
 import { ONLY_IPV4, ONLY_IPV6, OUTBOUND_DIRECT } from '../../layout/messages.ts';
 import { OVERRIDE_NAME, OVERRIDE_NONE } from '../../layout/rules.ts';
@@ -21,7 +23,7 @@ import { defaultOutbound } from '../route.ts';
 import { ADDRESSES_MAX } from './candidates.ts';
 import { dial } from './dial.ts';
 import type { Outbound } from './objects.ts';
-import { judgeTarget } from './target-policy.ts';
+import { judgeTarget, leadsToOurselves } from './target-policy.ts';
 
 /**
  * Takes the outbound that a rule chose (`w.route`), else the service's, else `final`, and starts towards the target: the one
@@ -52,6 +54,7 @@ function toOverride(w: DataWorker, slot: number, chosen: Outbound): number {
   facts.setOverride(slot, route.override);
   facts.setOverrideHash(slot, route.overrideHash());
   facts.setChosenPort(slot, table.targetPort(slot));
+  facts.setIsPortChosen(slot, route.port === 0 && table.targetIndex(slot) < 0 ? 1 : 0);
   for (let word = 0; word < 4; word++) facts.setChosen(slot, word, table.target(slot, word));
   if (route.port !== 0) table.setTargetPort(slot, route.port);
   if (route.override === OVERRIDE_NONE) return toTarget(w, slot, chosen);
@@ -63,16 +66,23 @@ function toOverride(w: DataWorker, slot: number, chosen: Outbound): number {
     return askToDial(w, slot, chosen, name);
   }
   for (let word = 0; word < 4; word++) table.setTarget(slot, word, route.address[word] as number);
-  return dial(w, slot);
+  const judged = judge(w, slot, chosen);
+  return judged === 0 ? dial(w, slot) : judged;
 }
 
 function toTarget(w: DataWorker, slot: number, chosen: Outbound): number {
   if (hasFacts(w, slot) && w.facts.isNamed(slot) === 1) {
-    return w.facts.isResolved(slot) === RESOLVED
-      ? dialKnown(w, slot, chosen)
-      : askToDial(w, slot, chosen, targetName(w, slot));
+    switch (w.facts.isResolved(slot)) {
+      case RESOLVED:
+        return dialKnown(w, slot, chosen);
+      case RESOLVED_IN_VAIN:
+        // Rules have judged it without its addresses: whoever asked again could dial what they would have rejected.
+        return NAME_FAILED;
+      default:
+        return askToDial(w, slot, chosen, targetName(w, slot));
+    }
   }
-  if (!isClientsChoice(w, slot)) return dial(w, slot);
+  if (w.table.targetIndex(slot) >= 0) return dial(w, slot);
   if (!mayUse(chosen, w.table.target(slot, 0), w.table.target(slot, 1), w.table.target(slot, 2))) {
     // No connect was tried: the errno of another connection's is not to be told.
     w.connectErrno = 0;
@@ -80,12 +90,6 @@ function toTarget(w: DataWorker, slot: number, chosen: Outbound): number {
   }
   const judged = judge(w, slot, chosen);
   return judged === 0 ? dial(w, slot) : judged;
-}
-
-/** An operator's targets and overrides are not judged. */
-function isClientsChoice(w: DataWorker, slot: number): boolean {
-  if (w.table.targetIndex(slot) >= 0) return false;
-  return !hasFacts(w, slot) || w.facts.override(slot) === OVERRIDE_NONE;
 }
 
 /** Whether the outbound goes to addresses of that family. */
@@ -105,7 +109,6 @@ function dialKnown(w: DataWorker, slot: number, chosen: Outbound): number {
   const { candidates, table } = w;
   const block = table.candidates(slot);
   const size = block < 0 ? 1 : candidates.size(block);
-  const isChosen = isClientsChoice(w, slot);
   w.connectErrno = 0;
   let refusal = CONNECT_UNREACHABLE;
   let count = 0;
@@ -113,7 +116,7 @@ function dialKnown(w: DataWorker, slot: number, chosen: Outbound): number {
     if (block >= 0)
       for (let word = 0; word < 4; word++) table.setTarget(slot, word, candidates.word(block, address, word));
     if (!mayUse(chosen, table.target(slot, 0), table.target(slot, 1), table.target(slot, 2))) continue;
-    const judged = isChosen ? judge(w, slot, chosen) : 0;
+    const judged = judge(w, slot, chosen);
     if (judged !== 0) {
       refusal = judged;
       continue;
@@ -139,13 +142,12 @@ export function dialResolved(w: DataWorker, slot: number, addresses: Int32Array,
   const table = w.table;
   const chosen = w.outbounds[table.outbound(slot)];
   if (chosen === undefined) return OUTBOUND_REMOVED;
-  const isChosen = isClientsChoice(w, slot);
   let block = -1;
   let count = 0;
   let refusal = reason === 0 ? NAME_NOT_FOUND : reason;
   for (let at = 0; at + 4 <= addresses.length && count < ADDRESSES_MAX; at += 4) {
     for (let word = 0; word < 4; word++) table.setTarget(slot, word, addresses[at + word] as number);
-    const judged = isChosen ? judge(w, slot, chosen) : 0;
+    const judged = judge(w, slot, chosen);
     if (judged !== 0) {
       refusal = judged;
       continue;
@@ -162,16 +164,25 @@ export function dialResolved(w: DataWorker, slot: number, addresses: Int32Array,
   return dial(w, slot);
 }
 
+/**
+ * Judges the address in the slot as far as the client chose it: an operator's target is not judged; of an operator's override
+ * only whether it is one of our own listeners, where the port is still the client's.
+ * @returns 0 or a retire reason
+ */
 function judge(w: DataWorker, slot: number, chosen: Outbound): number {
-  const table = w.table;
-  return judgeTarget(
-    chosen,
-    w.ownListeners,
-    w.localAddresses,
-    table.target(slot, 0),
-    table.target(slot, 1),
-    table.target(slot, 2),
-    table.target(slot, 3),
-    table.targetPort(slot),
-  );
+  const { facts, table } = w;
+  if (table.targetIndex(slot) >= 0) return 0;
+  const isOverridden = hasFacts(w, slot) && facts.override(slot) !== OVERRIDE_NONE;
+  if (isOverridden && facts.isPortChosen(slot) === 0) return 0;
+  const { ownListeners, localAddresses } = w;
+  const word0 = table.target(slot, 0);
+  const word1 = table.target(slot, 1);
+  const word2 = table.target(slot, 2);
+  const word3 = table.target(slot, 3);
+  const port = table.targetPort(slot);
+  if (!isOverridden)
+    return judgeTarget(chosen, ownListeners, localAddresses, word0, word1, word2, word3, port);
+  return leadsToOurselves(ownListeners, localAddresses, word0, word1, word2, word3, port)
+    ? TARGET_OWN_LISTENER
+    : 0;
 }

@@ -1,5 +1,5 @@
 // What a client may choose as a target: nothing that is special-purpose unless the outbound lists it, and never one of
-// our own listeners. Asked of every address before it is dialled, whether the client wrote it or a name led to it, so that
+// our own listeners (which it may not choose by the port of an operator's override either). Asked of every address before it is dialled, whether the client wrote it or a name led to it, so that
 // a name that changes its mind gains nothing. An address that carries an IPv4 address for a translator or a tunnel (NAT64,
 // 6to4) is compared with our listeners as that one: it is where the connection would arrive. Owner worker only.
 
@@ -31,19 +31,30 @@ export function judgeTarget(
   word3: number,
   port: number,
 ): number {
-  if (word0 === NAT64_WORD && word1 === 0 && word2 === 0) {
-    if (isOwnListener(ownListeners, localAddresses, 0, 0, MAPPED_WORD, word3, port))
-      return TARGET_OWN_LISTENER;
-  } else if (word0 >>> 16 === SIX_TO_FOUR_PREFIX) {
-    const embedded = (word0 << 16) | (word1 >>> 16);
-    if (isOwnListener(ownListeners, localAddresses, 0, 0, MAPPED_WORD, embedded, port))
-      return TARGET_OWN_LISTENER;
-  }
-  if (isOwnListener(ownListeners, localAddresses, word0, word1, word2, word3, port))
+  if (leadsToOurselves(ownListeners, localAddresses, word0, word1, word2, word3, port))
     return TARGET_OWN_LISTENER;
   if (!isSpecialPurpose(word0, word1, word2, word3)) return 0;
   const allowed = outbound.definition.allowDestinations;
   return allowed !== null && contains(allowed, word0, word1, word2, word3) ? 0 : TARGET_FORBIDDEN;
+}
+
+/** Whether it arrives at one of our own listeners. Parameters: as of `judgeTarget`. */
+export function leadsToOurselves(
+  ownListeners: Int32Array,
+  localAddresses: Int32Array,
+  word0: number,
+  word1: number,
+  word2: number,
+  word3: number,
+  port: number,
+): boolean {
+  if (word0 === NAT64_WORD && word1 === 0 && word2 === 0) {
+    if (isOwnListener(ownListeners, localAddresses, 0, 0, MAPPED_WORD, word3, port)) return true;
+  } else if (word0 >>> 16 === SIX_TO_FOUR_PREFIX) {
+    const embedded = (word0 << 16) | (word1 >>> 16);
+    if (isOwnListener(ownListeners, localAddresses, 0, 0, MAPPED_WORD, embedded, port)) return true;
+  }
+  return isOwnListener(ownListeners, localAddresses, word0, word1, word2, word3, port);
 }
 
 function isOwnListener(

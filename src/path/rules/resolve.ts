@@ -9,7 +9,7 @@ import type { DataWorker } from '../data-worker.ts';
 import { CONTINUE } from '../flags.ts';
 import { ADDRESSES_MAX } from '../outbound/candidates.ts';
 import { defaultOutbound } from '../route.ts';
-import { ruleMs, suspend } from './suspend.ts';
+import { mayWait, ruleMs, suspend } from './suspend.ts';
 import { IN_VAIN } from './verdicts.ts';
 
 /** Of the rule whose record this is. @returns CONTINUE (go on behind it), WAIT or IN_VAIN */
@@ -19,6 +19,10 @@ export function resolve(w: DataWorker, slot: number, row: number, rule: number, 
   const known = facts.isResolved(slot);
   if (known === RESOLVED) return CONTINUE;
   if (known === RESOLVED_IN_VAIN) return IN_VAIN;
+  if (!mayWait(w, slot)) {
+    facts.setIsResolved(slot, RESOLVED_IN_VAIN);
+    return IN_VAIN;
+  }
   askName(w, slot, targetName(w, slot), families(w, slot), true, ruleMs(w, record));
   return suspend(w, slot, row, rule, record, WAITS_FOR_RESOLUTION);
 }

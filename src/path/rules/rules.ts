@@ -6,10 +6,12 @@
 //                  └──── known now; in vain: the rule's on_timeout
 //
 // A connection that waited was matched by one snapshot as a whole. If another one has come into force meanwhile it is
-// matched by that, from the start, before it goes on: so nobody slips past a change. The verdict is in `w.route`; the key of
+// matched by that, from the start, before it goes on: so nobody slips past a change. Who has waited too often by then does
+// not wait any more: what the rules in force still want to know of it counts as looked up in vain. The verdict is in `w.route`; the key of
 // the rule and the snapshot are in the slot, and the connection stands in the list of that rule.
 
 import {
+  nextQuestion,
   RESOLVED_IN_VAIN,
   unpin,
   WAITS_FOR_EXTERNAL,
@@ -42,12 +44,9 @@ import type { DataWorker } from '../data-worker.ts';
 import { CONTINUE, WAIT } from '../flags.ts';
 import { ask } from './question.ts';
 import { resolve } from './resolve.ts';
-import { sniff, sniffedInVain } from './sniff.ts';
-import { suspend, waitedInVain } from './suspend.ts';
+import { sniff, sniffedInVain, sniffersOf } from './sniff.ts';
+import { mayWait, suspend, waitedInVain } from './suspend.ts';
 import { DECIDED, IN_VAIN, PASSED_BY } from './verdicts.ts';
-
-/** Of a connection that waited: how often it is matched anew because others came into force. Then the last verdict stands. */
-const ROUNDS_MAX = 3;
 
 /** @returns CONTINUE (`w.route` says where to), WAIT or a retire reason (of RULE_REJECTED `w.route` says how) */
 export function rules(w: DataWorker, slot: number): number {
@@ -76,11 +75,11 @@ export function resumeRules(w: DataWorker, slot: number): number {
     facts.setCursor(slot, 0);
   }
   let answer = match(w, slot, row, facts.cursor(slot));
-  while ((answer === CONTINUE || isVerdict(answer)) && facts.rounds(slot) < ROUNDS_MAX) {
+  while (answer === CONTINUE || isVerdict(answer)) {
     const inForce = tables.machine.snapshot(0);
     if (inForce === row + 1) break;
     facts.setRounds(slot, facts.rounds(slot) + 1);
-    if (answer === CONTINUE) takeBack(w, slot);
+    takeBack(w, slot);
     row = inForce - 1;
     answer = rules(w, slot);
   }
@@ -169,6 +168,7 @@ function act(w: DataWorker, slot: number, row: number, rule: number, record: num
     case ACTION_REJECT:
       return RULE_REJECTED;
     case ACTION_SNIFF:
+      if (!mayWait(w, slot)) sniffedTooOften(w, slot, record);
       answer = sniff(w, slot, row, rule, record);
       break;
     case ACTION_RESOLVE:
@@ -183,7 +183,12 @@ function act(w: DataWorker, slot: number, row: number, rule: number, record: num
   return PASSED_BY;
 }
 
-/** The rule needs metadata: asks for it, unless that was in vain before. @returns WAIT or IN_VAIN */
+/** What has not been looked for yet will not be. */
+function sniffedTooOften(w: DataWorker, slot: number, record: number): void {
+  if ((sniffersOf(w, record) & ~w.facts.sniffed(slot)) !== 0) sniffedInVain(w, slot, record);
+}
+
+/** The rule needs metadata: asks for it, unless that was in vain before, or has to be by now. @returns WAIT or IN_VAIN */
 function lookUp(w: DataWorker, slot: number, row: number, rule: number, record: number): number {
   const { facts, matcher } = w;
   const { need, external } = matcher;
@@ -193,11 +198,12 @@ function lookUp(w: DataWorker, slot: number, row: number, rule: number, record: 
     need === NEED_EXTERNAL
       ? facts.externalsInVain(slot) & (1 << external)
       : facts.inVain(slot) & NEED_PROCESS;
-  if (inVain !== 0) return IN_VAIN;
+  if (inVain !== 0 || !mayWait(w, slot)) return IN_VAIN;
   facts.setExternal(slot, external);
   suspend(w, slot, row, rule, record, need === NEED_EXTERNAL ? WAITS_FOR_EXTERNAL : WAITS_FOR_PROCESS);
   const generation = w.table.generation(slot);
-  w.mailbox.post({ kind: 'look_up', slot, generation, need, external, snapshotRow: row });
+  const question = nextQuestion(facts, slot);
+  w.mailbox.post({ kind: 'look_up', slot, generation, question, need, external, snapshotRow: row });
   return WAIT;
 }
 
@@ -222,6 +228,6 @@ function decide(w: DataWorker, slot: number, key: number, snapshot: number): voi
 
 /** The verdict was one of rules that are no longer in force. */
 function takeBack(w: DataWorker, slot: number): void {
-  if (w.isIndexed) w.lists.unlink(LIST_RULE, w.table.rule(slot), slot);
+  if (w.isIndexed && w.lists.isLinked(LIST_RULE, slot)) w.lists.unlink(LIST_RULE, w.table.rule(slot), slot);
   w.table.setRule(slot, -1);
 }

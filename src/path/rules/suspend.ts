@@ -11,11 +11,19 @@ import { hasFacts, haveFacts } from '../aim.ts';
 import type { DataWorker } from '../data-worker.ts';
 import { WAIT } from '../flags.ts';
 
+/** Of a connection that waited: how often it is matched anew, and may wait again, because others came into force. */
+const ROUNDS_MAX = 3;
+
 type LookedUp = Extract<ControlMessage, { kind: 'looked_up' }>;
 
 /** What the connection waits for in its rules: WAITS_FOR_*. */
 export function waitsFor(w: DataWorker, slot: number): number {
   return hasFacts(w, slot) ? w.facts.waitsFor(slot) : WAITS_FOR_NOTHING;
+}
+
+/** Whether its rules may still keep it waiting: not once more than ROUNDS_MAX others came into force while they did. */
+export function mayWait(w: DataWorker, slot: number): boolean {
+  return !hasFacts(w, slot) || w.facts.rounds(slot) <= ROUNDS_MAX;
 }
 
 /**
@@ -68,11 +76,7 @@ export function takeAnswer(w: DataWorker, slot: number, answer: LookedUp): boole
   const isProcess = answer.need === NEED_PROCESS;
   if (!isProcess && answer.need !== NEED_EXTERNAL) return false;
   if (waitsFor(w, slot) !== (isProcess ? WAITS_FOR_PROCESS : WAITS_FOR_EXTERNAL)) return false;
-  if (
-    !isProcess &&
-    (answer.external !== facts.external(slot) || answer.snapshotRow !== facts.pinned(slot) - 1)
-  )
-    return false;
+  if (answer.question !== facts.question(slot)) return false;
   if (!answer.found) {
     waitedInVain(w, slot);
   } else if (isProcess) {

@@ -1,35 +1,28 @@
 // Connections that wait in their rules: for a look-up, for the client's first bytes, for a name. What comes, what comes to
-// nothing, what comes too late; and what happens to them meanwhile.
+// nothing, what comes too late. (What happens to them meanwhile: meanwhile.test.ts.)
 
 import { describe, expect, it } from 'vitest';
 import { dial } from '../../../test/exactness/actors.ts';
-import type { Actor } from '../../../test/exactness/actors.ts';
 import { clientHello, dnsQuery } from '../../../test/exactness/first-bytes.ts';
+import {
+  answered,
+  asked,
+  expectNothingLeft,
+  named,
+  socks,
+  words,
+} from '../../../test/exactness/questions.ts';
 import { network, pins, putInForce, route, TIMEOUT_MS } from '../../../test/exactness/rules.ts';
 import type { RuleInit } from '../../../test/exactness/rules.ts';
 import { directOutbound, LOOPBACK } from '../../../test/exactness/simulated-edge.ts';
-import {
-  FORWARD_PORT,
-  HTTP_PORT,
-  SERVER_PORT,
-  SOCKS_GREETING,
-  SOCKS_PORT,
-  socksRequest,
-  startSmallEdge,
-} from '../../../test/exactness/small-edge.ts';
-import type { SmallEdge } from '../../../test/exactness/small-edge.ts';
+import { FORWARD_PORT, HTTP_PORT, SERVER_PORT, startSmallEdge } from '../../../test/exactness/small-edge.ts';
 import { WAITS_FOR_SNIFF } from '../../layout/facts.ts';
-import { LIST_RULE, LIST_SERVICE } from '../../layout/lists.ts';
 import { ONLY_IPV6 } from '../../layout/messages.ts';
-import type { ControlMessage, WorkerMessage } from '../../layout/messages.ts';
-import { hashText, RULE_PROCESS_NAME_KEY } from '../../layout/name-hash.ts';
 import {
-  CLIENT_RESET,
   CONNECT_UNREACHABLE,
-  EVICTED,
   LOOK_UP_TIMEOUT,
+  NAME_FAILED,
   RULE_REJECTED,
-  SERVICE_DISABLED,
   TARGET_FORBIDDEN,
 } from '../../layout/reasons.ts';
 import {
@@ -45,7 +38,7 @@ import {
   REJECT_REPLY,
   REJECT_RESET,
 } from '../../layout/rules.ts';
-import { SLOT_LINGERING, SLOT_WAITING } from '../../layout/slot.ts';
+import { SLOT_WAITING } from '../../layout/slot.ts';
 import { MAPPED_WORD } from '../../sys/socket-address.ts';
 
 const SOCKS_OK = '\x05\x00';
@@ -63,56 +56,6 @@ const judged = (url: string, rest: Partial<RuleInit> = {}): RuleInit => ({
   action: { kind: 'reject', method: REJECT_REPLY },
   ...rest,
 });
-
-type Question<K> = Extract<WorkerMessage, { kind: K }>;
-
-function socks(small: SmallEdge, request = socksRequest(SERVER_PORT)): Actor {
-  return dial(small.edge, SOCKS_PORT).say(SOCKS_GREETING).say(request);
-}
-
-function named(name: string): Uint8Array {
-  return socksRequest(SERVER_PORT, [3, name.length, ...Buffer.from(name)]);
-}
-
-function words(...addresses: number[]): Int32Array {
-  return Int32Array.from(addresses.flatMap((address) => [0, 0, MAPPED_WORD, address]));
-}
-
-/** What the worker asks next, of this kind. */
-function asked<K extends 'resolve' | 'look_up'>({ edge, until }: SmallEdge, kind: K): Question<K> {
-  until(() => edge.posted.some((message) => message.kind === kind));
-  const at = edge.posted.findIndex((message) => message.kind === kind);
-  return edge.posted.splice(at, 1)[0] as Question<K>;
-}
-
-function answered(
-  small: SmallEdge,
-  question: Question<'look_up'>,
-  answer: { found?: boolean; isTrue?: boolean; program?: string } = {},
-): Extract<ControlMessage, { kind: 'looked_up' }> {
-  const name = hashText(small.edge.w.nameKeys, RULE_PROCESS_NAME_KEY, answer.program ?? '');
-  const { slot, generation, need, external, snapshotRow } = question;
-  return {
-    kind: 'looked_up',
-    slot,
-    generation,
-    need,
-    external,
-    snapshotRow,
-    found: answer.found ?? true,
-    isTrue: answer.isTrue ?? false,
-    processName: name.subarray(0, 2),
-    processPath: new Int32Array(2),
-    userId: -1,
-  };
-}
-
-function expectNothingLeft({ edge, until }: SmallEdge): void {
-  until(() => edge.w.slots.live === 0);
-  edge.turn();
-  expect(edge.leaks()).toEqual([]);
-  expect(pins(edge)).toBe(0);
-}
 
 describe('a look-up', () => {
   it.each([
@@ -204,135 +147,6 @@ describe('a look-up', () => {
     client.close();
     expectNothingLeft(small);
     expect(small.edge.posted.filter(({ kind }) => kind === 'look_up')).toEqual([]);
-  });
-});
-
-describe('what happens meanwhile', () => {
-  function startWaiting() {
-    const small = startSmallEdge();
-    putInForce(small.edge, [ofCurl({ timeoutMs: 4_000 })]);
-    const client = dial(small.edge, FORWARD_PORT);
-    return { small, client, question: asked(small, 'look_up') };
-  }
-
-  it('a reset', () => {
-    const { small, client, question } = startWaiting();
-    client.reset();
-    small.until(() => small.edge.ended(CLIENT_RESET) === 1);
-    small.edge.tell(answered(small, question));
-    small.pass(5);
-    expectNothingLeft(small);
-  });
-
-  it('an eviction', () => {
-    const { small } = startWaiting();
-    small.edge.evict({ list: LIST_SERVICE, keys: Int32Array.of(0), service: 0, serviceGeneration: 1 });
-    small.until(() => small.edge.ended(EVICTED) === 1);
-    expectNothingLeft(small);
-  });
-
-  it('the service is disabled', () => {
-    const { small, question } = startWaiting();
-    small.edge.tables.services.setFlags(0, 0);
-    small.edge.tell(answered(small, question));
-    small.until(() => small.edge.ended(SERVICE_DISABLED) === 1);
-    expectNothingLeft(small);
-  });
-
-  it('its target becomes another one: rules see that one, from the first on', () => {
-    const small = startSmallEdge();
-    const { edge } = small;
-    const port = SERVER_PORT + 1;
-    putInForce(edge, [
-      { ...rejectAll, when: { port: [{ from: port, to: port }] } },
-      ofCurl({ timeoutMs: 4_000 }),
-    ]);
-    dial(edge, FORWARD_PORT);
-    const question = asked(small, 'look_up');
-    const target = edge.addTarget(LOOPBACK, port);
-    edge.plan(small.inbounds.map((inbound, index) => (index === 0 ? { ...inbound, target } : inbound)));
-    edge.tables.targets.setGeneration(0, 3);
-    edge.tell(answered(small, question, { program: 'wget' }));
-    small.until(() => edge.ended(RULE_REJECTED) === 1);
-    expectNothingLeft(small);
-  });
-
-  it('it is refused in words: the snapshot does not wait until they have been read', () => {
-    const small = startSmallEdge();
-    const { edge } = small;
-    putInForce(edge, [ofCurl({ timeoutMs: 4_000 })]);
-    const client = socks(small);
-    const question = asked(small, 'look_up');
-    edge.tables.services.setFlags(0, 0);
-    edge.tell(answered(small, question));
-    small.until(() => client.isOver);
-    expect(edge.w.table.state(0)).toBe(SLOT_LINGERING);
-    expect(pins(edge)).toBe(0);
-    client.close();
-    expectNothingLeft(small);
-  });
-
-  it('other rules come into force: the last word is theirs', () => {
-    const { small, client, question } = startWaiting();
-    const { edge } = small;
-    const { id } = putInForce(edge, [rejectAll]);
-    // The walk of the change does not meet it: no rule has decided yet.
-    expect(edge.tables.lists[0]?.count(LIST_RULE, 0)).toBe(0);
-    edge.tell(answered(small, question, { program: 'wget' }));
-    small.until(() => client.isOver);
-    expect(edge.ended(RULE_REJECTED)).toBe(1);
-    expect(edge.w.table.snapshot(0)).toBe(id);
-    expectNothingLeft(small);
-  });
-
-  it('all rules go: it goes on without', () => {
-    const { small, question } = startWaiting();
-    const { edge } = small;
-    edge.tables.machine.setSnapshot(0, 0);
-    edge.tell(answered(small, question, { program: 'curl' }));
-    small.until(() => small.server.accepted.length === 1);
-    expect([edge.w.table.rule(0), edge.w.table.snapshot(0)]).toEqual([0, -1]);
-    edge.evict();
-    expectNothingLeft(small);
-  });
-
-  it('other rules ask as well: what is known is not asked again, judgements are', () => {
-    const { small, client, question } = startWaiting();
-    const { edge } = small;
-    putInForce(edge, [ofCurl(), judged('http://a/')]);
-    edge.tell(answered(small, question, { program: 'wget' }));
-    const second = asked(small, 'look_up');
-    expect(second).toMatchObject({ need: NEED_EXTERNAL, snapshotRow: 1 });
-    expect([edge.tables.snapshots.pins(0), edge.tables.snapshots.pins(1)]).toEqual([0, 1]);
-    putInForce(edge, [ofCurl(), judged('http://b/')]);
-    edge.tell(answered(small, second, { isTrue: true }));
-    // The same number, of other rules: another question.
-    const third = asked(small, 'look_up');
-    expect(third).toMatchObject({ external: 0, snapshotRow: 2 });
-    edge.tell(answered(small, second, { isTrue: true }));
-    small.pass(5);
-    edge.tell(answered(small, third, { isTrue: false }));
-    small.until(() => small.server.accepted.length === 1);
-    client.close();
-    edge.evict();
-    expectNothingLeft(small);
-  });
-
-  it('ever other rules come: it is not kept for ever', () => {
-    const { small, question } = startWaiting();
-    const { edge } = small;
-    let next = question;
-    for (let round = 0; round < 3; round++) {
-      putInForce(edge, [judged(`http://${round}/`)]);
-      edge.tell(answered(small, next, { program: 'wget' }));
-      next = asked(small, 'look_up');
-    }
-    putInForce(edge, [judged('http://last/')]);
-    edge.tell(answered(small, next));
-    small.until(() => small.server.accepted.length === 1);
-    expect(edge.posted.filter(({ kind }) => kind === 'look_up')).toEqual([]);
-    edge.evict();
-    expectNothingLeft(small);
   });
 });
 
@@ -518,22 +332,33 @@ describe('resolving', () => {
       const question = asked(small, 'resolve');
       const late = { ...question, kind: 'resolved', addresses: words(0x0a000001), reason: 0 } as const;
       if (!isLate) edge.tell({ ...late, addresses: words(), reason: 1 });
-      if (onTimeout === ON_TIMEOUT_REJECT) {
-        small.until(() => client.isOver);
-        expect(client.text.charCodeAt(3)).toBe(1);
-      } else {
-        // The dialling asks for itself, and is not answered by what was for the rule.
-        const again = asked(small, 'resolve');
-        expect(again.forRules).toBe(false);
-        if (isLate) edge.tell(late);
-        small.pass(5);
-        edge.tell({ ...again, kind: 'resolved', addresses: words(LOOPBACK), reason: 0 });
-        small.until(() => small.server.accepted.length === 1);
-      }
+      small.until(() => client.isOver);
+      if (isLate) edge.tell(late);
       client.close();
-      edge.evict();
+      // Nobody asks again: what was not known to the rules must not be dialled behind them.
+      expect(edge.posted.filter(({ kind }) => kind === 'resolve')).toEqual([]);
+      expect(small.server.accepted).toEqual([]);
+      expect(client.text.charCodeAt(3)).toBe(onTimeout === ON_TIMEOUT_REJECT ? 1 : 4);
       expectNothingLeft(small);
+      expect(edge.ended(onTimeout === ON_TIMEOUT_REJECT ? LOOK_UP_TIMEOUT : NAME_FAILED)).toBe(1);
     }
+  });
+
+  it('in vain, of a name that is then overridden, keeps it from nothing', () => {
+    const small = startSmallEdge();
+    const { edge } = small;
+    putInForce(edge, [
+      resolveAll,
+      { action: route(undefined, { overrideAddress: { name: 'inside.test' } }) },
+    ]);
+    socks(small, named('one.test'));
+    edge.tell({ ...asked(small, 'resolve'), kind: 'resolved', addresses: words(), reason: 1 });
+    const question = asked(small, 'resolve');
+    expect(question).toMatchObject({ name: 'inside.test', forRules: false });
+    edge.tell({ ...question, kind: 'resolved', addresses: words(LOOPBACK), reason: 0 });
+    small.until(() => small.server.accepted.length === 1);
+    edge.evict();
+    expectNothingLeft(small);
   });
 
   it('leaves to the dialling what the policy forbids, and what the outbound does not use', () => {
