@@ -247,7 +247,8 @@ function visit(w: DataWorker, eviction: Eviction, slot: number): void {
     if (eviction.sample.length < SAMPLE_MAX * 2) eviction.sample.push(slot, w.table.generation(slot));
     return;
   }
-  w.evictionId = job.action === EVICT_END ? job.id : 0;
+  // What nobody asked for by a number (a rejudgement) has none in receipts.
+  w.evictionId = job.action === EVICT_END && job.id > 0 ? job.id : 0;
   w.evictOrderly = job.orderly;
   retire(w, slot, reason);
   w.evictionId = 0;

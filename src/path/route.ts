@@ -9,6 +9,8 @@ import {
   OVERRIDE_NONE,
   REJECT_REPLY,
   RULE_ACTION,
+  RULE_KEY,
+  RULE_KEY_FINAL,
   RULE_METHOD,
   RULE_OUTBOUND,
   RULE_OUTBOUND_GENERATION,
@@ -26,6 +28,8 @@ const HASH_FACTOR = 0x01000193;
 const HASH_START = 0x811c9dc5 | 0;
 
 export class Route {
+  /** List key of the rule that has decided; RULE_KEY_FINAL: none has. */
+  key: number = RULE_KEY_FINAL;
   /** REJECT_*: how a connection that a rule rejects is told so. */
   method: number = REJECT_REPLY;
   /** -1: the service's, or `final`. */
@@ -41,6 +45,7 @@ export class Route {
 
   /** No rule says anything of it. */
   clear(): void {
+    this.key = RULE_KEY_FINAL;
     this.method = REJECT_REPLY;
     this.outbound = -1;
     this.outboundGeneration = 0;
@@ -52,6 +57,7 @@ export class Route {
   /** @param record where the rule's record begins in the arena */
   read(arena: Int32Array, record: number): void {
     this.clear();
+    this.key = arena[record + RULE_KEY] as number;
     this.method = arena[record + RULE_METHOD] as number;
     if (arena[record + RULE_ACTION] !== ACTION_ROUTE) return;
     this.outbound = arena[record + RULE_OUTBOUND] as number;

@@ -275,8 +275,10 @@ export function startEdge(network: SimulatedNetwork, init: EdgeInit = {}): Edge 
 
     evict(job) {
       evictions++;
-      edge.tell({ kind: 'evict', job: { ...EVERYTHING, ...job, id: evictions } });
-      return evictions;
+      // The control thread numbers what no operator began downwards.
+      const id = job?.rejudge === undefined ? evictions : -evictions;
+      edge.tell({ kind: 'evict', job: { ...EVERYTHING, ...job, id } });
+      return id;
     },
 
     reconcile(list, key) {

@@ -86,6 +86,40 @@ describe('connections judged again', () => {
     expect(edge.leaks()).toEqual([]);
   });
 
+  it('name in their receipts what ended them, and no number that nobody gave', () => {
+    const other = directOutbound({ index: 1 });
+    const small = startSmallEdge({ settings: { outbounds: [directOutbound(), other] } });
+    const { edge } = small;
+    edge.tables.machine.setReceipts(0, 1);
+    edge.tables.machine.setReceiptsShare(0, 2 ** 20);
+    putInForce(edge, [allow]);
+    small.relayed();
+    byName(small, 'a.example');
+    byName(small, 'b.example');
+    const rules = [
+      { ...reject({ domain: ['a.example'] }), key: 5 },
+      { ...allow, when: { domain: ['b.example'] }, action: route('other'), key: 4 },
+      allow,
+    ];
+    const { row, id } = putInForce(edge, rules);
+    rejudge(small, row, { rejudge: REJUDGE_ALL, action: EVICT_COUNT });
+    expect([0, 1, 2].map((slot) => edge.w.table.rule(slot))).toEqual([3, 3, 3]);
+    expect(rejudge(small, row, { rejudge: REJUDGE_ALL })).toMatchObject({ closed: 2 });
+    const receipts = edge.tables.receipts[0];
+    const ends = [0, 1].map((at) => [
+      receipts?.reason(at),
+      receipts?.rule(at),
+      receipts?.snapshot(at),
+      receipts?.eviction(at),
+    ]);
+    expect(ends).toContainEqual([RULE_REJECTED, 5, id, 0]);
+    expect(ends).toContainEqual([RULE_CHANGED, 4, id, 0]);
+    expect([3, 4, 5].map((key) => edge.tables.lists[0]?.count(LIST_RULE, key))).toEqual([1, 0, 0]);
+    edge.evict();
+    small.until(() => edge.w.slots.live === 0);
+    expect(edge.leaks()).toEqual([]);
+  });
+
   it('are only counted in a dry run, and named', () => {
     const small = startSmallEdge();
     const { edge } = small;

@@ -6,7 +6,7 @@
 import { RESOLVED, RESOLVED_IN_VAIN } from '../../layout/facts.ts';
 import { LIST_RULE } from '../../layout/lists.ts';
 import { REJUDGE_ALL } from '../../layout/messages.ts';
-import { RULE_CHANGED, RULE_REJECTED } from '../../layout/reasons.ts';
+import { LOOK_UP_TIMEOUT, RULE_CHANGED, RULE_REJECTED } from '../../layout/reasons.ts';
 import {
   ACTION_REJECT,
   ACTION_RESOLVE,
@@ -16,8 +16,6 @@ import {
   NO_SNAPSHOT,
   OVERRIDE_NONE,
   RULE_ACTION,
-  RULE_KEY,
-  RULE_KEY_FINAL,
   RULE_WORDS,
   SNAPSHOT_RECORDS_AT,
 } from '../../layout/rules.ts';
@@ -37,30 +35,21 @@ const STAYS = 0;
 /** Nobody can say without asking somebody; it goes on. */
 export const UNDECIDED = -1;
 
-// What `recordFor` answers where no rule lets the connection go.
-const NO_RECORD = -1;
-const REJECTED = -6;
-const ASKING = -7;
-
 /**
  * @param row    of the snapshot that judges; -1: there are no rules
  * @param mode   REJUDGE_REJECT or REJUDGE_ALL
- * @param isDry  nothing changes; else a connection that stays stands in the list of the rule that lets it
+ * @param isDry  nothing changes; else a connection stands under the rule that lets it, or because of which it ends
  * @returns STAYS, UNDECIDED or a retire reason
  */
 export function rejudge(w: DataWorker, slot: number, row: number, mode: number, isDry: boolean): number {
   const { route, tables } = w;
   if (!isJudged(w, slot)) return STAYS;
   const id = row < 0 ? NO_SNAPSHOT : tables.snapshots.id(row);
-  const record = row < 0 ? NO_RECORD : recordFor(w, slot, row, id);
-  if (record === ASKING) return UNDECIDED;
-  if (record === REJECTED) return RULE_REJECTED;
-  if (record >= 0) route.read(tables.rules, record);
-  else route.clear();
-  if (mode === REJUDGE_ALL && isElsewhere(w, slot)) return RULE_CHANGED;
-  const key = record >= 0 ? (tables.rules[record + RULE_KEY] as number) : RULE_KEY_FINAL;
-  if (!isDry) standUnder(w, slot, key, id);
-  return STAYS;
+  route.clear();
+  let verdict = row < 0 ? STAYS : judge(w, slot, row, id);
+  if (verdict === STAYS && mode === REJUDGE_ALL && isElsewhere(w, slot)) verdict = RULE_CHANGED;
+  if (!isDry && verdict !== UNDECIDED) standUnder(w, slot, route.key, id);
+  return verdict;
 }
 
 /** Those that have not come so far, and those that wait in their rules, are judged by the rules in force then. */
@@ -71,31 +60,33 @@ function isJudged(w: DataWorker, slot: number): boolean {
   return state !== SLOT_WAITING || waitsFor(w, slot) === 0;
 }
 
-/** @returns the record of the rule that lets it go, NO_RECORD, REJECTED or ASKING (only an answer could tell) */
-function recordFor(w: DataWorker, slot: number, row: number, id: number): number {
+/** What the rule says that decides is in `w.route`. @returns STAYS, RULE_REJECTED or UNDECIDED (only an answer could tell) */
+function judge(w: DataWorker, slot: number, row: number, id: number): number {
   const { matcher, query, tables } = w;
   const at = tables.snapshots.at(row);
   const records = tables.rules[at + SNAPSHOT_RECORDS_AT] as number;
   ask(w, slot, id);
   for (let rule = 0; ; rule++) {
     const found = matcher.match(at, query, rule);
-    if (found === NO_RULE) return NO_RECORD;
+    if (found === NO_RULE) return STAYS;
     rule = found === NEEDS ? matcher.rule : found;
     const record = records + rule * RULE_WORDS;
     let answer = found === NEEDS ? needed(w, slot, id) : act(w, slot, record);
+    if (answer === IN_VAIN) answer = onTimeout(w, record);
+    if (answer === PASSED_BY) continue;
     // To refuse it for what it was never asked would be a guess.
-    if (answer === IN_VAIN) answer = onTimeout(w, record) > 0 ? ASKING : onTimeout(w, record);
-    if (answer === DECIDED) return record;
-    if (answer !== PASSED_BY) return answer;
+    if (answer === UNDECIDED || answer === LOOK_UP_TIMEOUT) return UNDECIDED;
+    w.route.read(tables.rules, record);
+    return answer === DECIDED ? STAYS : answer;
   }
 }
 
 function needed(w: DataWorker, slot: number, id: number): number {
-  if (!hasFacts(w, slot)) return ASKING;
+  if (!hasFacts(w, slot)) return UNDECIDED;
   const { facts, matcher } = w;
-  if (matcher.need !== NEED_EXTERNAL) return (facts.inVain(slot) & matcher.need) !== 0 ? IN_VAIN : ASKING;
+  if (matcher.need !== NEED_EXTERNAL) return (facts.inVain(slot) & matcher.need) !== 0 ? IN_VAIN : UNDECIDED;
   const isInVain = (facts.externalsInVain(slot) & (1 << matcher.external)) !== 0;
-  return isInVain && facts.externalsOf(slot) === id ? IN_VAIN : ASKING;
+  return isInVain && facts.externalsOf(slot) === id ? IN_VAIN : UNDECIDED;
 }
 
 function act(w: DataWorker, slot: number, record: number): number {
@@ -103,7 +94,7 @@ function act(w: DataWorker, slot: number, record: number): number {
     case ACTION_ROUTE:
       return DECIDED;
     case ACTION_REJECT:
-      return REJECTED;
+      return RULE_REJECTED;
     case ACTION_SNIFF:
       return sniffed(w, slot, record);
     case ACTION_RESOLVE:
@@ -126,7 +117,7 @@ function resolved(w: DataWorker, slot: number): number {
   if (!hasFacts(w, slot) || facts.isNamed(slot) === 0 || facts.isResolved(slot) === RESOLVED)
     return PASSED_BY;
   if (facts.isResolved(slot) === RESOLVED_IN_VAIN) return IN_VAIN;
-  if (table.state(slot) === SLOT_WAITING || facts.override(slot) !== OVERRIDE_NONE) return ASKING;
+  if (table.state(slot) === SLOT_WAITING || facts.override(slot) !== OVERRIDE_NONE) return UNDECIDED;
   for (let word = 0; word < 4; word++) query.addresses[word] = table.target(slot, word);
   query.addressesCount = 1;
   return PASSED_BY;
@@ -142,7 +133,7 @@ function isElsewhere(w: DataWorker, slot: number): boolean {
   return route.overrideHash() !== (hasFacts(w, slot) ? w.facts.overrideHash(slot) : 0);
 }
 
-/** The list of the rule that lets it go now has it: the next change of that rule finds it there. */
+/** The list of the rule that decides now has it: the next change of that rule finds it there, or its receipt names it. */
 function standUnder(w: DataWorker, slot: number, key: number, snapshot: number): void {
   const { lists, table } = w;
   const before = table.rule(slot);
