@@ -118,6 +118,7 @@ const JUDGEMENTS = [
   'status',
   'garbage',
   'refused',
+  'refused_source',
 ] as const;
 
 function lookUpFamilies({ processes, externals }: LookUpStatistics): string[] {

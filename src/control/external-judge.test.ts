@@ -212,3 +212,94 @@ test('a kept connection that the judge closed is tried again', async () => {
   expect(await judge.judge(url, PATIENCE_MS, QUESTION)).toBe(true);
   expect(bodies).toHaveLength(3);
 });
+
+/** A judge that answers when it is told to, the oldest first. */
+async function holding() {
+  const held: { readonly body: string; readonly response: ServerResponse }[] = [];
+  let arrived: () => void = () => {};
+  const { url } = await serve((_request, response, body) => {
+    held.push({ body, response });
+    arrived();
+  });
+  return {
+    url,
+    held,
+    async next() {
+      while (held.length === 0) await new Promise<void>((done) => (arrived = done));
+      return held.shift() as (typeof held)[number];
+    },
+  };
+}
+
+test('one source does not keep the others waiting', async () => {
+  const { url, next } = await holding();
+  const judge = create({ flightsMax: 3, queueMax: 8, sourceFlightsMax: 2, sourceQuestionsMax: 5 });
+  const ask = (source: string, source_port: number) =>
+    judge.judge(url, PATIENCE_MS, { ...QUESTION, source, source_port });
+  // Of one /64, as far as it may.
+  const loud = Array.from({ length: 7 }, (_, port) => ask(`2001:db8::${port + 1}`, port));
+  expect(await Promise.all(loud.slice(5))).toEqual([undefined, undefined]);
+  expect(judge.statistics()).toMatchObject({ refused: 0, refused_source: 2, in_flight: 2, queued: 3 });
+  const quiet = [ask('2001:db8:0:1::1', 1), ask('192.0.2.1', 1), ask('192.0.2.2', 1)];
+  expect(judge.statistics()).toMatchObject({ in_flight: 3, queued: 5 });
+  const order: string[] = [];
+  for (let i = 0; i < 8; i++) {
+    const { body, response } = await next();
+    order.push((JSON.parse(body) as JudgeQuestion).source ?? '');
+    response.end('{"match":true}');
+    expect(judge.statistics().in_flight).toBeLessThanOrEqual(3);
+  }
+  expect(await Promise.all([...loud.slice(0, 5), ...quiet])).toEqual(Array.from({ length: 8 }, () => true));
+  // Whoever came last has not had to wait for all that the first one had asked.
+  const last = order.findLastIndex((source) => source.startsWith('2001:db8::'));
+  expect(order.indexOf('192.0.2.1')).toBeLessThan(last);
+  expect(order.indexOf('192.0.2.2')).toBeLessThan(last);
+  expect(judge.statistics()).toMatchObject({ match: 8, in_flight: 0, queued: 0 });
+});
+
+test('whoever joins a question has a time of its own', async () => {
+  const { url, next } = await holding();
+  const judge = create();
+  const first = judge.judge(url, 30, QUESTION);
+  const joined = judge.judge(url, PATIENCE_MS, QUESTION);
+  expect(await first).toBeUndefined();
+  // What the first one has waited for in vain is asked again.
+  const again = judge.judge(url, PATIENCE_MS, QUESTION);
+  (await next()).response.end('{"match":true}');
+  (await next()).response.end('{"match":true}');
+  expect([await joined, await again]).toEqual([true, true]);
+  expect(judge.statistics()).toMatchObject({ asked: 3, joined: 1, late: 1, match: 2, in_flight: 0 });
+});
+
+test('a question is given up when the last one has gone who waited for it', async () => {
+  const { url, next } = await holding();
+  const judge = create();
+  const first = judge.judge(url, 500, QUESTION);
+  const joined = judge.judge(url, 250, QUESTION);
+  const { response } = await next();
+  expect([await first, await joined]).toEqual([undefined, undefined]);
+  if (!response.closed) await once(response, 'close');
+  expect(judge.statistics()).toMatchObject({ joined: 1, late: 2, failed: 0 });
+});
+
+test('connections of Unix sockets are not taken for one', async () => {
+  const { url, next } = await holding();
+  const judge = create();
+  const ask = () => judge.judge(url, PATIENCE_MS, { ...QUESTION, source: null, source_port: 0 });
+  const answers = [ask(), ask()];
+  (await next()).response.end('{"match":true}');
+  (await next()).response.end('{"match":false}');
+  expect((await Promise.all(answers)).toSorted()).toEqual([false, true]);
+  expect(judge.statistics()).toMatchObject({ joined: 0, match: 1, no_match: 1 });
+});
+
+test('whoever still waits when it is closed is answered, joined or not', async () => {
+  const { url, next } = await holding();
+  const judge = create();
+  const first = judge.judge(url, 30, QUESTION);
+  const joined = judge.judge(url, PATIENCE_MS, QUESTION);
+  await next();
+  await first;
+  judge.close();
+  expect(await joined).toBeUndefined();
+});

@@ -1,18 +1,26 @@
 // Judgements of connections that rules ask of an HTTP address (`external`): POST {service, user, ...}, answered with
 // {"match": true|false, "ttl": "60s"}. Whatever else comes, or nothing, is no judgement: the rule's on_timeout decides.
 //
-//   asked ─► remembered? ─► asked already? joins ─► in flight < FLIGHTS_MAX of the address, or queued ─► answer, or the deadline
+//   asked ─► remembered? ─► asked already? joins ─► has its turn, or is queued (judge-queue.ts) ─► answer, or the deadline
 //
 // A ttl lets an answer stand for all connections of which the same can be said, whatever port they come from; without one
-// each is asked for. Bounds: flights and queue of each address, bytes of an answer, answers remembered, addresses. A
-// deadline counts from the question on, so nobody waits in the queue longer than the rule allows. Control thread.
+// each is asked for. Bounds: flights and queue of each address and, within them, of each source; bytes of an answer, answers
+// remembered, addresses. A deadline counts from the question on and is each one's own, so nobody waits longer than the rule
+// allows, and nobody less for having joined others. Control thread.
 
 import { LRUCache } from 'lru-cache';
+import { JudgeQueue } from './judge-queue.ts';
+import { sourceKey } from './names.ts';
 import { postJson, PostAgents, type PostFailure } from './post-json.ts';
 import { parseDuration } from '../policy/units.ts';
 
 const FLIGHTS_MAX = 64;
 const QUEUE_MAX = 1_024;
+/** Of one source, in flight, and with those that are queued: what a browser may need at once, and a share of the whole. */
+const SOURCE_FLIGHTS_MAX = 16;
+const SOURCE_QUESTIONS_MAX = 128;
+/** All Unix sockets: who is behind one is not known. */
+const UNIX_SOURCE = 'unix';
 const REMEMBERED_MAX = 65_536;
 const TTL_MAX_MS = 86_400_000;
 
@@ -45,6 +53,8 @@ export interface JudgeStatistics {
   readonly status: number;
   readonly garbage: number;
   readonly refused: number;
+  /** One source asked too much at once. */
+  readonly refused_source: number;
   readonly in_flight: number;
   readonly queued: number;
 }
@@ -60,8 +70,15 @@ export interface ExternalJudge {
 export interface ExternalJudgeInit {
   readonly flightsMax?: number;
   readonly queueMax?: number;
+  readonly sourceFlightsMax?: number;
+  readonly sourceQuestionsMax?: number;
   /** Milliseconds, for what is remembered. */
   readonly now?: () => number;
+}
+
+interface Waiter {
+  readonly answer: (match: boolean | undefined) => void;
+  readonly timer: NodeJS.Timeout;
 }
 
 /** A question under way, and all who wait for its answer. */
@@ -70,24 +87,25 @@ interface Flight {
   readonly body: string;
   readonly memoryKey: string;
   readonly key: string;
-  readonly answers: ((match: boolean | undefined) => void)[];
+  /** Whose turns are counted together. */
+  readonly source: string;
+  readonly waiters: Set<Waiter>;
   readonly abort: AbortController;
-  timer: NodeJS.Timeout | undefined;
-}
-
-interface Judge {
-  flights: number;
-  readonly queue: Set<Flight>;
 }
 
 export function createExternalJudge(init: ExternalJudgeInit = {}): ExternalJudge {
   const flightsMax = init.flightsMax ?? FLIGHTS_MAX;
   const queueMax = init.queueMax ?? QUEUE_MAX;
+  const sourceFlightsMax = init.sourceFlightsMax ?? SOURCE_FLIGHTS_MAX;
+  const sourceQuestionsMax = init.sourceQuestionsMax ?? SOURCE_QUESTIONS_MAX;
   const now = init.now ?? (() => performance.now());
   const remembered = new LRUCache<string, boolean>({ max: REMEMBERED_MAX, ttlResolution: 0, perf: { now } });
   const agents = new PostAgents(flightsMax);
-  const judges = new Map<string, Judge>();
+  const queues = new Map<string, JudgeQueue<Flight>>();
+  const underWay = new Set<Flight>();
+  /** Those of them that one may join. */
   const flights = new Map<string, Flight>();
+  let alone = 0;
   const counts = {
     asked: 0,
     remembered: 0,
@@ -99,26 +117,29 @@ export function createExternalJudge(init: ExternalJudgeInit = {}): ExternalJudge
     status: 0,
     garbage: 0,
     refused: 0,
+    refused_source: 0,
   };
 
-  function settle(flight: Flight, match: boolean | undefined): void {
-    clearTimeout(flight.timer);
+  function endJoining(flight: Flight): void {
     if (flights.get(flight.key) === flight) flights.delete(flight.key);
-    for (const answer of flight.answers.splice(0)) answer(match);
   }
 
-  async function fly(flight: Flight, judge: Judge): Promise<void> {
-    judge.flights++;
-    const answer = await postJson(agents, flight.url, flight.body, flight.abort.signal);
-    judge.flights--;
-    take(flight, answer);
-    const [next] = judge.queue;
-    if (next !== undefined) {
-      judge.queue.delete(next);
-      void fly(next, judge);
-    } else if (judge.flights === 0) {
-      judges.delete(flight.url);
+  function settle(flight: Flight, match: boolean | undefined): void {
+    underWay.delete(flight);
+    endJoining(flight);
+    for (const { answer, timer } of flight.waiters) {
+      clearTimeout(timer);
+      answer(match);
     }
+    flight.waiters.clear();
+  }
+
+  async function fly(flight: Flight, queue: JudgeQueue<Flight>): Promise<void> {
+    const answer = await postJson(agents, flight.url, flight.body, flight.abort.signal);
+    const next = queue.landed(flight);
+    take(flight, answer);
+    if (next !== undefined) void fly(next, queue);
+    else if (queue.isEmpty) queues.delete(flight.url);
   }
 
   function take(flight: Flight, answer: PostFailure | { readonly json: unknown }): void {
@@ -142,26 +163,41 @@ export function createExternalJudge(init: ExternalJudgeInit = {}): ExternalJudge
     settle(flight, match);
   }
 
-  function begin(flight: Flight, timeoutMs: number): void {
-    let judge = judges.get(flight.url);
-    if (judge === undefined) {
-      judge = { flights: 0, queue: new Set() };
-      judges.set(flight.url, judge);
-    }
-    const { flights: flying, queue } = judge;
-    if (flying >= flightsMax && queue.size >= queueMax) {
-      counts.refused++;
-      settle(flight, undefined);
-      return;
-    }
-    flight.timer = setTimeout(() => {
-      counts.late += flight.answers.length;
-      queue.delete(flight);
-      flight.abort.abort();
-      settle(flight, undefined);
+  /** Whoever waits longest keeps it going; who comes when the first one has waited in vain asks again. */
+  function wait(flight: Flight, timeoutMs: number, answer: Waiter['answer']): void {
+    const isFirst = flight.waiters.size === 0;
+    const timer = setTimeout(() => {
+      counts.late++;
+      flight.waiters.delete(waiter);
+      if (isFirst) endJoining(flight);
+      if (flight.waiters.size === 0) giveUp(flight);
+      answer(undefined);
     }, timeoutMs);
-    if (flying < flightsMax) void fly(flight, judge);
-    else queue.add(flight);
+    const waiter: Waiter = { answer, timer };
+    flight.waiters.add(waiter);
+  }
+
+  function giveUp(flight: Flight): void {
+    settle(flight, undefined);
+    flight.abort.abort();
+    const queue = queues.get(flight.url);
+    queue?.leave(flight);
+    if (queue?.isEmpty === true) queues.delete(flight.url);
+  }
+
+  function begin(flight: Flight): void {
+    let queue = queues.get(flight.url);
+    if (queue === undefined) {
+      queue = new JudgeQueue(flightsMax, queueMax, sourceFlightsMax, sourceQuestionsMax);
+      queues.set(flight.url, queue);
+    }
+    const place = queue.enter(flight);
+    if (place === 'flies') {
+      void fly(flight, queue);
+    } else if (place !== 'queued') {
+      counts[place]++;
+      settle(flight, undefined);
+    }
   }
 
   return {
@@ -175,35 +211,34 @@ export function createExternalJudge(init: ExternalJudgeInit = {}): ExternalJudge
       }
       return new Promise((answer) => {
         const body = JSON.stringify(question);
-        // Of another deadline it is another flight: nobody shall be late because others have less patience.
-        const key = `${url}\n${timeoutMs}\n${body}`;
+        // Nothing tells the connections of Unix sockets apart: each is asked for.
+        const key = question.source === null ? String(++alone) : `${url}\n${body}`;
         const joined = flights.get(key);
         if (joined !== undefined) {
           counts.joined++;
-          joined.answers.push(answer);
+          wait(joined, timeoutMs, answer);
           return;
         }
+        const source = question.source === null ? UNIX_SOURCE : sourceKey(question.source);
         const abort = new AbortController();
-        const flight: Flight = { url, body, memoryKey, key, answers: [answer], abort, timer: undefined };
+        const flight: Flight = { url, body, memoryKey, key, source, waiters: new Set(), abort };
         flights.set(key, flight);
-        begin(flight, timeoutMs);
+        underWay.add(flight);
+        wait(flight, timeoutMs, answer);
+        begin(flight);
       });
     },
     statistics() {
       let inFlight = 0;
       let queued = 0;
-      for (const judge of judges.values()) {
-        inFlight += judge.flights;
-        queued += judge.queue.size;
+      for (const queue of queues.values()) {
+        inFlight += queue.flights;
+        queued += queue.queued;
       }
       return { ...counts, in_flight: inFlight, queued };
     },
     close() {
-      for (const flight of flights.values()) {
-        flight.abort.abort();
-        settle(flight, undefined);
-      }
-      for (const judge of judges.values()) judge.queue.clear();
+      for (const flight of underWay) giveUp(flight);
       agents.close();
     },
   };

@@ -181,7 +181,7 @@ export function createNames(init: NamesInit = {}): Names {
 }
 
 /** One client has a whole /64 of IPv6 addresses to choose from. */
-function sourceKey(source: string): string {
+export function sourceKey(source: string): string {
   const words = source.includes(':') ? parseIp(source) : undefined;
   return words === undefined ? source : `${words[0]}:${words[1]}`;
 }
