@@ -5,6 +5,7 @@ import type { FastifyInstance } from 'fastify';
 import type { Directory, Names, ObjectReference } from '../control/directory.ts';
 import type { Eviction, EvictionRequest } from '../control/eviction-record.ts';
 import type { Evictions } from '../control/evictions.ts';
+import type { Log } from '../control/log.ts';
 import { createUsageBook } from '../control/usage-book.ts';
 import type { KeeperStatistics } from '../layout/keeper-messages.ts';
 import { LIST_INBOUND, LIST_SERVICE, LIST_SOURCE, NO_SLOT, NOT_LINKED } from '../layout/lists.ts';
@@ -218,8 +219,14 @@ const EDGE = {
   identities: { servicesCount: 2 },
 };
 
+const SILENT: Log = { info: () => {}, warn: () => {}, error: () => {} };
+
 /** @param parts what differs from a daemon of two idle workers */
-export async function buildTestApi(tables: Tables, parts: object = {}): Promise<FastifyInstance> {
+export async function buildTestApi(
+  tables: Tables,
+  parts: object = {},
+  log: Log = SILENT,
+): Promise<FastifyInstance> {
   const state = { phase: 'running' as const, deaths: 0, stalled: false };
   const context = {
     version: '9.9.9',
@@ -243,6 +250,5 @@ export async function buildTestApi(tables: Tables, parts: object = {}): Promise<
     testFaults: false,
     ...parts,
   } as unknown as ApiContext;
-  const log = { info: () => {}, warn: () => {}, error: () => {} };
   return buildApi(context, log, () => true);
 }

@@ -92,6 +92,19 @@ const ERROR_STATUS: Readonly<Record<SluiceErrorCode, number>> = {
   internal: 500,
 };
 
+/** Of those that may work later: what comes of the world or of a bound, and is no failure of the daemon. */
+const EXPECTED: ReadonlySet<string> = new Set<SluiceErrorCode>([
+  'evictions_busy',
+  'rule_set_unavailable',
+  'rules_busy',
+  'stopping',
+]);
+
+/** Whether this answer is one that nobody has to look into the daemon for. */
+export function isExpected({ status, code }: Problem): boolean {
+  return status < 500 || EXPECTED.has(code);
+}
+
 /** Codes of fastify that a client may meet, in our words. */
 const FASTIFY_CODES: Readonly<Record<string, string>> = {
   FST_ERR_CTP_INVALID_JSON_BODY: 'malformed_json',

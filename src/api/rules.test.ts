@@ -13,7 +13,10 @@ afterEach(async () => {
 
 async function setUp(parts: object = {}) {
   const noted = noteRules();
-  app = await buildTestApi(makeTables(), { rules: noted.rules, ...parts });
+  const logged: { level: string; facts: object }[] = [];
+  const at = (level: string) => (facts: object) => void logged.push({ level, facts });
+  const log = { info: at('info'), warn: at('warn'), error: at('error') };
+  app = await buildTestApi(makeTables(), { rules: noted.rules, ...parts }, log);
   const call = async (
     method: 'GET' | 'POST' | 'PUT',
     url: string,
@@ -36,7 +39,7 @@ async function setUp(parts: object = {}) {
     const mistakes = body.mistakes as { path: string; found: string; nearest?: string; message: string }[];
     return new Map(mistakes.map((mistake) => [mistake.path, mistake]));
   };
-  return { ...noted, call, refused };
+  return { ...noted, logged, call, refused };
 }
 
 describe('GET /v1/rules', () => {
@@ -282,11 +285,37 @@ describe('/v1/rule-sets', () => {
   });
 });
 
+describe('the log', () => {
+  it.each([
+    new SluiceError('rules_busy', 'too many are read', { snapshots: 256 }),
+    new SluiceError('rule_set_unavailable', 'nobody answers', { ruleSet: 'ads', from: 'https://a.example/' }),
+  ])('has a line without a stack of what may work later: $code', async (error) => {
+    const { call, outcome, logged } = await setUp();
+    outcome.error = error;
+    expect((await call('PUT', '/v1/rules', { rules: [] })).status).toBe(503);
+    const { code, message: detail } = error;
+    const facts = { event: 'api_refused', code, detail, url: '/v1/rules' };
+    expect(logged).toEqual([{ level: 'warn', facts }]);
+  });
+
+  it.each([new SluiceError('compiler_failed', 'it died', {}), new Error('oh')])(
+    'has the stack of a failure of ours: $message',
+    async (error) => {
+      const { call, outcome, logged } = await setUp();
+      outcome.error = error;
+      expect((await call('PUT', '/v1/rules', { rules: [] })).status).toBeGreaterThanOrEqual(500);
+      expect(logged).toEqual([
+        { level: 'error', facts: { event: 'api_error', err: error, url: '/v1/rules' } },
+      ]);
+    },
+  );
+});
+
 describe('status and metrics', () => {
   it('say what is in force and how fresh', async () => {
     const processes = { asked: 9, found: 7, elsewhere: 0, not_found: 2, refused: 0 };
     const externals = { asked: 5, match: 2, no_match: 0, remembered: 0, joined: 0 };
-    const none = { late: 3, failed: 0, status: 0, garbage: 0, refused: 0 };
+    const none = { late: 3, failed: 0, status: 0, garbage: 0, refused: 0, refused_source: 0 };
     const lookUps = { statistics: () => ({ processes, externals: { ...externals, ...none }, gone: 0 }) };
     const { call } = await setUp({ lookUps });
     expect((await call('GET', '/v1/status')).body.rules).toEqual({

@@ -25,7 +25,7 @@ import { healthRoutes } from './health.ts';
 import { createMethods } from './methods.ts';
 import { metricsRoute } from './metrics.ts';
 import { completeOpenApi, type OpenApiDocument, openApiHead } from './openapi.ts';
-import { PROBLEM_TYPE, problem, problemOf } from './problem.ts';
+import { isExpected, PROBLEM_TYPE, problem, problemOf } from './problem.ts';
 import { reloadRoute } from './reload.ts';
 import { ruleExplainRoute } from './rule-explain.ts';
 import { ruleSetRoutes } from './rule-sets.ts';
@@ -134,8 +134,13 @@ export async function buildApi(context: ApiContext, log: Log, admits: Admission)
   });
   app.setErrorHandler((error, request, reply) => {
     const answer = problemOf(error);
-    if (answer.status >= 500)
-      log.error({ event: 'api_error', err: error, url: request.url }, 'API request failed');
+    const { url } = request;
+    if (!isExpected(answer)) {
+      log.error({ event: 'api_error', err: error, url }, 'API request failed');
+    } else if (answer.status >= 500) {
+      const { code, detail } = answer;
+      log.warn({ event: 'api_refused', code, detail, url }, 'API request refused for now');
+    }
     reply.code(answer.status).type(PROBLEM_TYPE).serializer(JSON.stringify).send(answer);
   });
   app.setNotFoundHandler((request, reply) => {
