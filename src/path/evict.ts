@@ -16,15 +16,16 @@ import {
   EVICT_COUNT,
   EVICT_END,
   EVICT_RECONCILE,
-  OTHERS,
   REJUDGE_NOT,
   SAMPLE_MAX,
 } from '../layout/messages.ts';
-import { contains } from '../layout/network-set.ts';
 import { EVICTED } from '../layout/reasons.ts';
 import { NO_SLOT } from '../layout/lists.ts';
 import { SLOT_LINGERING, SLOT_SILENT } from '../layout/slot.ts';
 import type { DataWorker } from './data-worker.ts';
+import type { Breakdown } from './eviction-answers.ts';
+import { countOne, report } from './eviction-answers.ts';
+import { isMeant } from './eviction-filters.ts';
 import { retire } from './retire.ts';
 import { rejudge, UNDECIDED } from './rules/rejudge.ts';
 import { whatWentStale } from './stale.ts';
@@ -47,9 +48,6 @@ const RUNNING_MAX = CURSORS_MAX / 2;
 /** The turns are counted from 0 again after so many. */
 const EVICTION_TURNS = 2 ** 30;
 const CLOSED = -1;
-const NOTHING = new Int32Array(0);
-/** Services, and inbounds, that an answer tells apart; the rest is counted together. */
-const BREAKDOWN_MAX = 256;
 
 /** An eviction under way. */
 export class Eviction {
@@ -218,7 +216,7 @@ function mustWait(w: DataWorker, eviction: Eviction, slot: number): boolean {
  */
 function reasonFor(w: DataWorker, eviction: Eviction, slot: number, isDry: boolean): number {
   const { job } = eviction;
-  if (!matches(w, job, slot)) return 0;
+  if (!isMeant(w, job, slot)) return 0;
   if (job.action === EVICT_RECONCILE) {
     const stale = whatWentStale(w, slot);
     // Who was refused already has a reason of its own.
@@ -241,8 +239,8 @@ function visit(w: DataWorker, eviction: Eviction, slot: number): void {
   if (reason === UNDECIDED) eviction.undecided++;
   if (reason <= 0) return;
   eviction.matched++;
-  add(eviction.byService, w.table.service(slot), w.table.serviceGeneration(slot));
-  add(eviction.byInbound, w.table.inbound(slot), w.table.inboundGeneration(slot));
+  countOne(eviction.byService, w.table.service(slot), w.table.serviceGeneration(slot));
+  countOne(eviction.byInbound, w.table.inbound(slot), w.table.inboundGeneration(slot));
   if (job.action === EVICT_COUNT) {
     if (eviction.sample.length < SAMPLE_MAX * 2) eviction.sample.push(slot, w.table.generation(slot));
     return;
@@ -257,64 +255,4 @@ function visit(w: DataWorker, eviction: Eviction, slot: number): void {
   eviction.closed++;
   eviction.allowance--;
   eviction.lastMs = w.sys.nowMs();
-}
-
-function matches(w: DataWorker, job: EvictionJob, slot: number): boolean {
-  const table = w.table;
-  return (
-    fits(job.service, job.serviceGeneration, table.service(slot), table.serviceGeneration(slot)) &&
-    fits(
-      job.credential,
-      job.credentialGeneration,
-      table.credential(slot),
-      table.credentialGeneration(slot),
-    ) &&
-    fits(job.inbound, job.inboundGeneration, table.inbound(slot), table.inboundGeneration(slot)) &&
-    fits(job.outbound, job.outboundGeneration, table.outbound(slot), table.outboundGeneration(slot)) &&
-    (job.rule < 0 || table.rule(slot) === job.rule) &&
-    (job.source === null ||
-      contains(
-        job.source,
-        table.source(slot, 0),
-        table.source(slot, 1),
-        table.source(slot, 2),
-        table.source(slot, 3),
-      ))
-  );
-}
-
-function fits(wanted: number, wantedGeneration: number, index: number, generation: number): boolean {
-  return wanted < 0 || (index === wanted && generation === wantedGeneration);
-}
-
-/** How many matched, by index; under the generation of the first. */
-type Breakdown = Map<number, { readonly generation: number; count: number }>;
-
-function add(counts: Breakdown, index: number, generation: number): void {
-  const known = counts.get(index);
-  if (known !== undefined && known.generation === generation) known.count++;
-  else if (known === undefined && counts.size < BREAKDOWN_MAX) counts.set(index, { generation, count: 1 });
-  else if (index !== OTHERS) add(counts, OTHERS, 0);
-  else counts.set(OTHERS, { generation: 0, count: 1 });
-}
-
-function report(w: DataWorker, eviction: Eviction): void {
-  const { isDone } = eviction;
-  w.mailbox.post({
-    kind: 'evicted',
-    id: eviction.job.id,
-    matched: eviction.matched,
-    closed: eviction.closed,
-    workerUs: eviction.workerUs,
-    lastMs: eviction.lastMs,
-    isDone,
-    byService: isDone ? triples(eviction.byService) : NOTHING,
-    byInbound: isDone ? triples(eviction.byInbound) : NOTHING,
-    sample: isDone ? Int32Array.from(eviction.sample) : NOTHING,
-    undecided: eviction.undecided,
-  });
-}
-
-function triples(counts: Breakdown): Int32Array {
-  return Int32Array.from([...counts].flatMap(([index, { generation, count }]) => [index, generation, count]));
 }

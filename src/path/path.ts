@@ -11,13 +11,10 @@
 import {
   CLIENT_RESET,
   CREDENTIAL_REMOVED,
-  HALF_CLOSE_TIMEOUT,
   HANDSHAKE_TIMEOUT,
-  IDLE_TIMEOUT,
   KERNEL_ERROR,
   NAME_FAILED,
   CONNECT_TIMEOUT,
-  SERVER_RESET,
 } from '../layout/reasons.ts';
 import { WAITS_FOR_NOTHING, WAITS_FOR_SNIFF } from '../layout/facts.ts';
 import type { InboundDefinition } from '../layout/messages.ts';
@@ -40,7 +37,7 @@ import { admit } from './admit.ts';
 import { aim } from './aim.ts';
 import { connected } from './connected.ts';
 import type { DataWorker } from './data-worker.ts';
-import { BROKEN, CONTINUE, ENDED, ENDING, QUEUED, READABLE, STEP_FORWARD, URGENT, WAIT } from './flags.ts';
+import { CONTINUE, ENDING, QUEUED, READABLE, STEP_FORWARD, URGENT, WAIT } from './flags.ts';
 import { standAtSource } from './enroll.ts';
 import { isCredentialCurrent } from './identify/credentials.ts';
 import { firstStep, identify } from './identify/identify.ts';
@@ -48,7 +45,7 @@ import { linger } from './linger.ts';
 import { acceptOne, learnCap, listenTimer, NONE_WAITING, registerClient, resumeListening } from './listen.ts';
 import { connectOutcome, dialNext } from './outbound/dial.ts';
 import { outbound } from './outbound/outbound.ts';
-import { isStillDelivering, resettingEvent, resettingStep } from './relay/ends.ts';
+import { isStillDelivering, resettingEvent, resettingStep, whyStill } from './relay/ends.ts';
 import { refuse } from './refuse.ts';
 import { relayEvent, relayReady, startRelay } from './relay/relay.ts';
 import { takeUrgentInline } from './relay/turn.ts';
@@ -289,13 +286,6 @@ function onDeadline(w: DataWorker, slot: number): void {
     case SLOT_SILENT:
       retire(w, slot, table.reason(slot));
   }
-}
-
-/** The reason of a relay that moved nothing until its deadline. */
-function whyStill(flags: number): number {
-  if ((flags & (BROKEN << CLIENT)) !== 0) return CLIENT_RESET;
-  if ((flags & (BROKEN << SERVER)) !== 0) return SERVER_RESET;
-  return (flags & ((ENDED << CLIENT) | (ENDED << SERVER))) !== 0 ? HALF_CLOSE_TIMEOUT : IDLE_TIMEOUT;
 }
 
 /** Ends everything. */

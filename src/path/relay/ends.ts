@@ -5,7 +5,13 @@
 //   side BROKEN on reading ── backlog flushed, kernel's queue acknowledged (SLOT_RESETTING) ──► the other side is reset
 //   side BROKEN on writing ── what it sent before is read to its end ──► as on reading
 
-import { CLIENT_RESET, FINISHED, SERVER_RESET } from '../../layout/reasons.ts';
+import {
+  CLIENT_RESET,
+  FINISHED,
+  HALF_CLOSE_TIMEOUT,
+  IDLE_TIMEOUT,
+  SERVER_RESET,
+} from '../../layout/reasons.ts';
 import { CLIENT, SERVER, SLOT_RESETTING } from '../../layout/slot.ts';
 import { EPOLLERR, SHUT_WR } from '../../sys/constants.ts';
 import type { DataWorker } from '../data-worker.ts';
@@ -43,6 +49,13 @@ export function passEnd(w: DataWorker, slot: number, direction: number): number 
   if ((flags & (SHUT << other)) !== 0) return 0;
   table.setFlags(slot, flags | (SHUT << other));
   return w.sys.shutdown(table.fd(slot, other), SHUT_WR) < 0 ? unsendable(w, slot, direction) : 0;
+}
+
+/** The reason of a relay that moved nothing until its deadline. */
+export function whyStill(flags: number): number {
+  if ((flags & (BROKEN << CLIENT)) !== 0) return CLIENT_RESET;
+  if ((flags & (BROKEN << SERVER)) !== 0) return SERVER_RESET;
+  return (flags & ((ENDED << CLIENT) | (ENDED << SERVER))) !== 0 ? HALF_CLOSE_TIMEOUT : IDLE_TIMEOUT;
 }
 
 /**
