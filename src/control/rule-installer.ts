@@ -136,18 +136,9 @@ export function createRuleInstaller(init: RuleInstallerInit): RuleInstaller {
       compile: snapshot?.compiled === undefined ? null : figuresOf(snapshot.compiled),
       warnings: (snapshot?.compiled?.warnings ?? []).map(requestMistakeOf),
     };
-    return {
-      changed,
-      keys: snapshot === undefined ? [] : [...keys, ...leftBehind(snapshot, before)],
-      beganMs,
-    };
-  }
-
-  /** Keys of rules that had gone before, also of those that come back, where changes have left connections with them. */
-  function leftBehind(snapshot: Snapshot, before: Snapshot | undefined): number[] {
-    const known = new Set(before?.rules.map(({ key }) => key));
-    const back = snapshot.rules.filter(({ key }) => !known.has(key) && names.connectionsOf(key) > 0);
-    return [...names.lingering(), ...back.map(({ key }) => key)];
+    // Changes may have left connections with rules that had gone before, also with such that come back.
+    const leftBehind = names.lingering(before?.rules ?? []);
+    return { changed, keys: snapshot === undefined ? [] : [...keys, ...leftBehind], beganMs };
   }
 
   return {

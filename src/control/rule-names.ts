@@ -17,8 +17,8 @@ export interface RuleNames {
   leave(rules: readonly CompiledRule[]): void;
   /** Ids whose keys nobody refers to; they are forgotten here. */
   takeFreed(): string[];
-  /** Keys of rules that have gone, and whose connections live. */
-  lingering(): number[];
+  /** Keys that these rules do not have, and whose connections live. Also where an older snapshot still holds the rule. */
+  lingering(rules: readonly CompiledRule[]): number[];
   connectionsOf(key: number): number;
   /** All that have one. */
   keys(): [id: string, key: number][];
@@ -93,8 +93,12 @@ export function createRuleNames(
       }
       return freed;
     },
-    lingering: () =>
-      [...gone].map((id) => (entries.get(id) as Entry).key).filter((key) => connectionsOf(key) > 0),
+    lingering(rules) {
+      const known = new Set(rules.map(({ key }) => key));
+      return [...entries.values()]
+        .map(({ key }) => key)
+        .filter((key) => !known.has(key) && connectionsOf(key) > 0);
+    },
     connectionsOf,
     keys: () => [...entries].map(([id, { key }]) => [id, key]),
   };

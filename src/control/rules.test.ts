@@ -286,6 +286,18 @@ describe('a snapshot', () => {
     expect(rules.names.nameOf(key, 0)).toBeUndefined();
   });
 
+  it('leaves nobody behind with a rule that has gone, while an older one that holds it is pinned', async () => {
+    const { apply, rules, tables, jobs, inForce } = setUp();
+    await apply(INBOUND);
+    await rules.replace([reject('a', 10)], {}).finished;
+    const key = rules.names.find('a')?.index ?? -1;
+    tables.lists[0]?.addCount(LIST_RULE, key, 1);
+    tables.snapshots.addPins(inForce()?.row ?? -1, 1);
+    await rules.replace([reject('b', 1)], { reconcile: 'none' }).finished;
+    await rules.replace([reject('b', 2)], {}).finished;
+    expect(jobs.at(-1)?.keys).toContain(key);
+  });
+
   it('that does not fit is a mistake that says so, and changes nothing', async () => {
     const { apply, rules, inForce } = setUp({ ruleWords: 4_096 });
     await apply(FILE);
