@@ -17,8 +17,8 @@ import type { Progress } from './rule-installations.ts';
 import type { RuleNames } from './rule-names.ts';
 import { NOBODY_REJUDGED } from './rule-rejudging.ts';
 import type { RuleRejudging } from './rule-rejudging.ts';
-import { loadContents } from './rule-sets.ts';
-import type { RuleSetContents } from './rule-sets.ts';
+import { loadContents } from './rule-set-content.ts';
+import type { RuleSetContents } from './rule-set-content.ts';
 import type { RuleSnapshots, SnapshotRecord } from './rule-snapshots.ts';
 import type { CompileFigures, RuleReconcile, RulesChanged } from './rules-control.ts';
 

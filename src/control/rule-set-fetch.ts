@@ -6,6 +6,7 @@ import { open, rm } from 'node:fs/promises';
 import { RULE_SET_BYTES_MAX } from './rule-set-content.ts';
 
 const REDIRECTS_MAX = 5;
+const LINE_FEED = 0x0a;
 
 /** What tells the server which content is there already. */
 export interface Validators {
@@ -13,7 +14,13 @@ export interface Validators {
   readonly lastModified: string | undefined;
 }
 
-export type Fetched = { readonly kind: 'unchanged' } | ({ readonly kind: 'fetched' } & Validators);
+export type Fetched = { readonly kind: 'unchanged' } | FetchedContent;
+
+export interface FetchedContent extends Validators {
+  readonly kind: 'fetched';
+  /** Its end is known for one: the server has told how long it is, or it ends with a line. */
+  readonly isWhole: boolean;
+}
 
 /**
  * @param path where the content goes; nothing is there if it did not change or could not be fetched whole
@@ -33,10 +40,13 @@ export async function fetchRuleSet(
       await response.body?.cancel();
       throw new Error(`it answered ${response.status}`);
     }
-    await save(response, path);
+    const endsWithLine = await save(response, path);
     const { headers } = response;
+    // What is shorter than that, or lacks its last chunk, has been refused while it was read.
+    const isMeasured = headers.has('content-length') || headers.has('transfer-encoding');
     return {
       kind: 'fetched',
+      isWhole: isMeasured || endsWithLine,
       etag: headers.get('etag') ?? undefined,
       lastModified: headers.get('last-modified') ?? undefined,
     };
@@ -60,10 +70,14 @@ async function follow(address: string, known: Validators, signal: AbortSignal): 
     }
     await response.body?.cancel();
     if (redirects === REDIRECTS_MAX) throw new Error(`it redirects more than ${REDIRECTS_MAX} times`);
-    const next = new URL(location, url);
+    const next = URL.canParse(location, url.href) ? new URL(location, url) : undefined;
+    if (next === undefined) throw new Error('it redirects to what is no address');
     const isAllowed =
       next.protocol === 'https:' || (next.protocol === 'http:' && isLoopback(next) && isLoopback(url));
     if (!isAllowed) throw new Error('it redirects to an address that is not https');
+    if (next.username !== '' || next.password !== '') {
+      throw new Error('it redirects to an address with a user name or a password');
+    }
     url = next;
   }
 }
@@ -72,16 +86,21 @@ function isLoopback({ hostname }: URL): boolean {
   return hostname === 'localhost' || hostname === '[::1]' || /^127(\.\d{1,3}){3}$/.test(hostname);
 }
 
-async function save(response: Response, path: string): Promise<void> {
+/** @returns whether the last byte ends a line */
+async function save(response: Response, path: string): Promise<boolean> {
   const file = await open(path, 'w', 0o600);
   try {
     let bytes = 0;
+    let last: number | undefined;
     for await (const chunk of response.body ?? []) {
       bytes += (chunk as Uint8Array).length;
       if (bytes > RULE_SET_BYTES_MAX) throw new Error(`it is larger than ${RULE_SET_BYTES_MAX} bytes`);
       await file.writeFile(chunk as Uint8Array);
+      last = (chunk as Uint8Array).at(-1) ?? last;
     }
+    if (bytes === 0) throw new Error('it answered with nothing');
     await file.sync();
+    return last === LINE_FEED;
   } finally {
     await file.close();
   }

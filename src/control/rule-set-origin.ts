@@ -6,6 +6,8 @@ import type { RuleSetFormat } from '../layout/compiler-messages.ts';
 export interface Origin {
   readonly tag: string;
   readonly isGeo: boolean;
+  /** What answers and mistakes name: the file, or the address without what may be secret in it. */
+  readonly from: string;
   /** undefined: found out from the content. */
   readonly format: RuleSetFormat | undefined;
   /** Of a file; else `url` and `intervalMs`. */
@@ -17,8 +19,16 @@ export interface Origin {
 export function originOf(set: RuleSet): Origin {
   const { tag, format } = set;
   return 'url' in set
-    ? { tag, format, isGeo: false, path: undefined, url: set.url, intervalMs: set.intervalMs }
-    : { tag, format, isGeo: false, path: set.path, url: '', intervalMs: 0 };
+    ? {
+        tag,
+        format,
+        isGeo: false,
+        from: nameOfUrl(set.url),
+        path: undefined,
+        url: set.url,
+        intervalMs: set.intervalMs,
+      }
+    : { tag, format, isGeo: false, from: set.path, path: set.path, url: '', intervalMs: 0 };
 }
 
 export function geoOrigins(geo: Geo): Origin[] {
@@ -26,24 +36,23 @@ export function geoOrigins(geo: Geo): Origin[] {
     const path = geo[tag];
     return path === undefined
       ? []
-      : { tag, isGeo: true, format: 'mmdb' as const, path, url: '', intervalMs: 0 };
+      : { tag, isGeo: true, format: 'mmdb' as const, from: path, path, url: '', intervalMs: 0 };
   });
 }
 
-/** Nothing about it has to be read or scheduled anew. */
+/** Nothing about it has to be read anew. */
 export function isSame(one: Origin, other: Origin): boolean {
   return (
     one.tag === other.tag &&
     one.isGeo === other.isGeo &&
     one.format === other.format &&
     one.path === other.path &&
-    one.url === other.url &&
-    one.intervalMs === other.intervalMs
+    one.url === other.url
   );
 }
 
 /** Whatever is behind a `?` may be a token. */
-export function nameOfUrl(url: string): string {
+function nameOfUrl(url: string): string {
   const { origin, pathname } = new URL(url);
   return `${origin}${pathname}`;
 }

@@ -1,11 +1,24 @@
 // Rule sets from files and from a server that misbehaves, over the real compiler.
 
-import { existsSync, mkdtempSync, readdirSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import {
+  appendFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { createServer } from 'node:http';
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { pollUntil } from './poll-until.ts';
 import { setUpRules } from './rules.fixture.ts';
@@ -55,6 +68,18 @@ function only({ rules }: PlayedRules) {
   return status;
 }
 
+const STORE = 'sluice.db.rule-sets';
+
+function copyFiles(): string[] {
+  const store = join(directory, STORE);
+  return readdirSync(store).map((name) => join(store, name));
+}
+
+/** As servers did that did not say how much comes: the connection ends. */
+function endUnmeasured({ socket }: ServerResponse, text: string): void {
+  socket?.end(`HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n${text}`);
+}
+
 describe('a rule set from a file', () => {
   const write = (text: string) => writeFileSync(join(directory, 'ads.txt'), text);
 
@@ -91,6 +116,73 @@ describe('a rule set from a file', () => {
     write('b.example\n');
     await until('it is well again', () => only(one).state === 'ok');
     expect(await isRejected(one, 'b.example')).toBe(true);
+  });
+
+  it('that is emptied stays as it was, and one that says that it is empty does not', async () => {
+    write('a.example\n');
+    const one = setUp();
+    await one.apply(configuration('path: ads.txt'));
+    write('');
+    await until('it is stale', () => only(one).state === 'stale');
+    expect(only(one).lastError).toContain('holds no entry');
+    expect(await isRejected(one, 'a.example')).toBe(true);
+    await expect(one.apply(configuration('path: ads.txt'))).rejects.toMatchObject({ code: 'rules_invalid' });
+    write('{"version": 1, "rules": []}');
+    await one.apply(configuration('path: ads.txt').replace('format: domains', 'format: source'));
+    expect(await isRejected(one, 'a.example')).toBe(false);
+    expect(only(one).state).toBe('ok');
+  });
+
+  it('is not looked at while it is being written', async () => {
+    write('a.example\n');
+    const one = setUp();
+    await one.apply(configuration('path: ads.txt'));
+    write('');
+    const lines = Array.from({ length: 8 }, (_, index) => `n${index}.example\n`);
+    for (const line of lines) {
+      appendFileSync(join(directory, 'ads.txt'), line);
+      // Slowly: longer than it takes from a change to a look.
+      await setTimeout(300);
+      expect(only(one)).toMatchObject({ state: 'ok', domains: 1 });
+      expect(await isRejected(one, 'a.example')).toBe(true);
+    }
+    await until('it is in force', () => only(one).domains === lines.length);
+    expect(only(one).failures).toBe(0);
+  });
+
+  it('can be compiled again after it was broken and the compiler has died', async () => {
+    write('a.example\n');
+    const one = setUp();
+    await one.apply(configuration('path: ads.txt'));
+    write('b.example\n');
+    await until('the change is in force', () => only(one).state === 'ok' && one.inForce()?.id === 2);
+    write('not a domain\n');
+    await until('it is stale', () => only(one).state === 'stale');
+    one.compilers.at(-1)?.die();
+    await one.rules.replace([{ port: 9, action: 'reject' }], {}).finished;
+    expect(await isRejected(one, 'b.example')).toBe(true);
+    expect(one.compilers).toHaveLength(2);
+    rmSync(join(directory, 'ads.txt'));
+    await until('it is missed', () => only(one).failures === 2);
+    one.compilers.at(-1)?.die();
+    await one.rules.replace([], {}).finished;
+    expect(await isRejected(one, 'b.example')).toBe(true);
+  });
+
+  it('says what is in its place now', async () => {
+    write('a.example\n');
+    const one = setUp();
+    await one.apply(configuration('path: ads.txt'));
+    rmSync(join(directory, 'ads.txt'));
+    await until('it is missed', () => only(one).lastError?.includes('ENOENT') ?? false);
+    execFileSync('mkfifo', [join(directory, 'ads.txt')]);
+    await until('the pipe is seen', () => only(one).lastError === 'it is not a regular file');
+    expect(only(one)).toMatchObject({ state: 'stale', failures: 2 });
+    await expect(one.rules.refresh('ads')).rejects.toThrow('it is not a regular file');
+    rmSync(join(directory, 'ads.txt'));
+    mkdirSync(join(directory, 'ads.txt'));
+    await expect(one.rules.refresh('ads')).rejects.toThrow('it is not a regular file');
+    expect(await isRejected(one, 'a.example')).toBe(true);
   });
 
   it('that is missing or broken refuses a reload', async () => {
@@ -156,10 +248,8 @@ describe('a rule set from an address', () => {
     await one.rules.refresh('ads');
     expect(await isRejected(one, 'b.example')).toBe(true);
     expect(only(one)).toMatchObject({ etag: '"2"', failures: 0 });
-    const copies = readdirSync(join(directory, 'sluice.db.rule-sets'));
-    expect(copies).toHaveLength(2);
-    for (const copy of copies)
-      expect(statSync(join(directory, 'sluice.db.rule-sets', copy)).mode & 0o777).toBe(0o600);
+    expect(copyFiles()).toHaveLength(2);
+    for (const copy of copyFiles()) expect(statSync(copy).mode & 0o777).toBe(0o600);
   });
 
   it('keeps its last good content through every fault, and counts them', async () => {
@@ -175,7 +265,13 @@ describe('a rule set from an address', () => {
       },
       'not https': (_, response) => response.writeHead(302, { location: 'http://192.0.2.1/' }).end(),
       'redirects more': (_, response) => response.writeHead(302, { location: '/again' }).end(),
+      'user name': (_, response) =>
+        response.writeHead(302, { location: 'https://user:secretpw@127.0.0.1:1/' }).end(),
+      'no address': (_, response) => response.writeHead(302, { location: 'http://[::' }).end(),
       expected: (_, response) => response.end('<html>no list</html>'),
+      nothing: (_, response) => response.end(),
+      'no entry': (_, response) => response.end('# nothing\n'),
+      'middle of a line': (_, response) => endUnmeasured(response, 'a.example\nb.exam'),
       larger: (_, response) => {
         const piece = Buffer.alloc(1024 * 1024, 'a');
         const more = () => {
@@ -192,9 +288,14 @@ describe('a rule set from an address', () => {
       await expect(one.rules.refresh('ads'), what).rejects.toThrow(what);
       expect(only(one), what).toMatchObject({ state: 'stale', failures: ++failures, domains: 1 });
       expect(one.inForce(), what).toEqual(before);
+      expect(only(one).lastError, what).not.toContain('secret');
+      expect(copyFiles(), what).toHaveLength(2);
     }
+    served.fault = (_, response) => endUnmeasured(response, 'c.example\n');
+    await one.rules.refresh('ads');
+    expect(await isRejected(one, 'c.example')).toBe(true);
     served.fault = undefined;
-    served.text = 'c.example\n';
+    served.text = 'c.example';
     await one.rules.refresh('ads');
     expect(only(one)).toMatchObject({ state: 'ok', failures, lastError: undefined });
     expect(await isRejected(one, 'c.example')).toBe(true);
@@ -204,7 +305,7 @@ describe('a rule set from an address', () => {
     const served = await serve();
     const first = setUp();
     await first.apply(configuration(`url: "${served.url}"`));
-    await until('there is a copy', () => existsSync(join(directory, 'sluice.db.rule-sets')));
+    await until('there is a copy', () => existsSync(join(directory, STORE)));
     await first.rules.refresh('ads');
     await first.close();
     served.fault = (_, response) => response.writeHead(503).end();
@@ -217,5 +318,56 @@ describe('a rule set from an address', () => {
       message: expect.not.stringContaining('secret'),
     });
     expect(await isRejected(second, 'a.example')).toBe(true);
+  });
+
+  it('keeps its copy when only its interval changes, and drops it when nobody names it', async () => {
+    const served = await serve();
+    const one = setUp();
+    await one.apply(configuration(`url: "${served.url}", interval: 1h`));
+    await until('there is a copy', () => copyFiles().length === 2);
+    await one.apply(configuration(`url: "${served.url}", interval: 2h`));
+    expect(only(one).nextTryAtMs).toBeGreaterThan(Date.now() + 90 * 60_000);
+    await one.rules.refresh('ads');
+    expect(copyFiles()).toHaveLength(2);
+    expect(served.requests).toHaveLength(2);
+    one.compilers.at(-1)?.die();
+    served.fault = (_, response) => response.writeHead(503).end();
+    await one.rules.replace([{ port: 9, action: 'reject' }], {}).finished;
+    expect(await isRejected(one, 'a.example')).toBe(true);
+    await one.apply('inbounds: [{ type: socks5, listen: "127.0.0.1:0" }]');
+    await until('it has gone', () => copyFiles().length === 0);
+  });
+
+  it('asks its server where the copy is damaged, not its own, or does not compile', async () => {
+    const served = await serve();
+    const damage: Record<string, (copy: string) => void> = {
+      none: () => {},
+      emptied: (copy) => writeFileSync(copy, ''),
+      damaged: (copy) => writeFileSync(copy, 'x.example\n'),
+      'without notes': (copy) => rmSync(`${copy}.json`),
+      'as an older release took it': (copy) => {
+        const bytes = '# nothing\n';
+        const version = `domains-${createHash('sha256').update(bytes).digest('hex').slice(0, 32)}`;
+        writeFileSync(copy, bytes);
+        writeFileSync(`${copy}.json`, JSON.stringify({ version, fetchedAtMs: Date.now(), etag: '"1"' }));
+      },
+    };
+    const asked: Record<string, number> = {};
+    const before = setUp();
+    await before.apply(configuration(`url: "${served.url}"`));
+    await until('there is a copy', () => copyFiles().length === 2);
+    await before.close();
+    for (const [what, harm] of Object.entries(damage)) {
+      harm(copyFiles().find((path) => !path.endsWith('.json')) as string);
+      served.requests.length = 0;
+      const one = setUp();
+      await one.apply(configuration(`url: "${served.url}"`));
+      expect(await isRejected(one, 'a.example'), what).toBe(true);
+      expect(await isRejected(one, 'x.example'), what).toBe(false);
+      asked[what] = served.requests.length;
+      await until('there is a copy', () => copyFiles().length === 2);
+      await one.close();
+    }
+    expect(Object.values(asked)).toEqual([0, 1, 1, 1, 1]);
   });
 });

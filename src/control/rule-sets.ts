@@ -1,44 +1,49 @@
-// Rule sets and geo files: where their content comes from, which content is in force, and when it is asked for anew.
+// Rule sets and geo files: which content is in force, and when it is asked for anew. Where it comes from: rule-set-source.ts.
 //
-//   file      read at each (re)load, watched                    a broken one changes nothing but at a reload, which it refuses
+//   file      read at each (re)load, watched                    a broken one changes nothing but at a start or reload,
+//                                                               which it refuses
 //   address   fetched each interval, with validators            broken or out of reach: the last good content stays
 //
 //   candidate ──installed (compiled, published)──► in force ──► last-good copy
 //       └── refused: counted, the content in force stays
 //
-// An address that was never fetched, and can't be within FIRST_FETCH_MS, refuses start and reload: a list of whom to reject
-// that is silently empty is an open door. With a last-good copy a start asks nobody. Control thread.
+// An address that was never fetched, and can't be within ten seconds, refuses start and reload: a list of whom to reject
+// that is silently empty is an open door. With a last-good copy a start asks nobody, unless it is damaged, or does not
+// compile. Control thread.
 
-import { guessFormat } from '../compile/formats/read.ts';
 import type { Geo, RuleSet } from '../config/configuration.ts';
-import type { Compiled, RuleSetSource } from '../layout/compiler-messages.ts';
+import type { Compiled } from '../layout/compiler-messages.ts';
+import { SluiceError } from './errors.ts';
 import type { Log } from './log.ts';
 import { createRuleSetCopies } from './rule-set-copies.ts';
-import { describeContent, loadContent, stampOf, unavailable } from './rule-set-content.ts';
-import type { RuleSetContent } from './rule-set-content.ts';
-import { fetchRuleSet } from './rule-set-fetch.ts';
-import type { Validators } from './rule-set-fetch.ts';
-import { geoOrigins, isSame, nameOfUrl, originOf } from './rule-set-origin.ts';
+import { stampOf } from './rule-set-content.ts';
+import type { RuleSetContent, RuleSetContents } from './rule-set-content.ts';
+import { contentsOf, fail, newHeld, statusOf, succeed } from './rule-set-held.ts';
+import type { Held } from './rule-set-held.ts';
+import { geoOrigins, isSame, originOf } from './rule-set-origin.ts';
 import type { Origin } from './rule-set-origin.ts';
-import { createFileWatch } from './rule-set-watch.ts';
+import { createRuleSetReader } from './rule-set-source.ts';
+import { createFileWatch, RESTLESS_MS } from './rule-set-watch.ts';
 import type { RuleSetStatus } from './rules-control.ts';
 
-const FIRST_FETCH_MS = 10_000;
-const FETCH_MS = 60_000;
 /** After a failure, doubling up to the interval. */
 const RETRY_MS = 60_000;
 
-/** All contents of one installation. */
-export interface RuleSetContents {
-  readonly sets: readonly RuleSetContent[];
-  readonly geo: readonly RuleSetContent[];
-}
-
 export interface RuleSets {
-  /** What a configuration names, read or fetched where that was not done yet. @throws SluiceError rule_set_unavailable */
-  prepare(sets: readonly RuleSet[], geo: Geo): Promise<PreparedRuleSets>;
+  /**
+   * What a configuration names, read or fetched where that was not done yet, and compiled. A last-good copy that does not
+   * compile gives way to what its server has now.
+   * @throws SluiceError rule_set_unavailable, or what `compile` threw
+   */
+  prepare<T>(
+    sets: readonly RuleSet[],
+    geo: Geo,
+    compile: (contents: RuleSetContents) => Promise<T>,
+  ): Promise<{ readonly prepared: PreparedRuleSets; readonly compiled: T }>;
   /** It is in force; what it names is watched and fetched from now on. */
   adopt(prepared: PreparedRuleSets): Promise<void>;
+  /** It is not going to be. */
+  abandon(prepared: PreparedRuleSets): Promise<void>;
   /** In force. */
   readonly contents: RuleSetContents;
   /** Reads or fetches one now, and installs it if it is another. @throws what went wrong. undefined: no such set */
@@ -49,24 +54,17 @@ export interface RuleSets {
 
 export interface PreparedRuleSets {
   readonly contents: RuleSetContents;
-  readonly held: readonly Held[];
+  readonly each: readonly PreparedRuleSet[];
 }
 
-/** A rule set or a geo file that is in use. */
-interface Held {
+interface PreparedRuleSet {
   readonly origin: Origin;
-  content: RuleSetContent;
-  validators: Validators;
-  lastOkAtMs: number | undefined;
-  lastTryAtMs: number | undefined;
-  nextTryAtMs: number | undefined;
-  failures: number;
-  failuresInRow: number;
-  lastError: string | undefined;
-  /** Of a file: as it was when it was last looked at, whether or not that could be installed. */
-  seenStamp: string;
-  timer: NodeJS.Timeout | undefined;
-  refreshing: Promise<void> | undefined;
+  /** Perhaps in use already. */
+  readonly held: Held;
+  /** Of one that is in use: it is another one than before. */
+  readonly content: RuleSetContent | undefined;
+  /** Nobody has held it so far, and it is a last good copy. */
+  readonly isCopy: boolean;
 }
 
 export interface RuleSetsInit {
@@ -81,71 +79,58 @@ export interface RuleSetsInit {
 }
 
 export function createRuleSets(init: RuleSetsInit): RuleSets {
+  const { log } = init;
   const copies = createRuleSetCopies(init.storePath);
-  const watching = createFileWatch(() => void lookAtFiles());
+  const reader = createRuleSetReader(copies, log);
+  const watching = createFileWatch({
+    changed: (path) => {
+      for (const one of ofFile(path)) void refreshOne(one).catch(() => {});
+    },
+    restless: (path) => {
+      for (const one of ofFile(path)) fail(one, `it has been changing for ${RESTLESS_MS / 1000} s`, log);
+    },
+  });
   let held: readonly Held[] = [];
   let isClosed = false;
 
-  async function contentOf(origin: Origin, path: string): Promise<RuleSetContent> {
-    const { tag, format } = origin;
-    const fileName = origin.path ?? nameOfUrl(origin.url);
-    return describeContent(tag, path, fileName, (head) => format ?? guessFormat(fileName, head));
+  function ofFile(path: string): Held[] {
+    return held.filter(({ origin }) => origin.path === path);
   }
 
-  /** Of a set that nobody has held so far. */
-  async function first(origin: Origin): Promise<Held> {
-    const { tag, path, url } = origin;
-    const fresh = (content: RuleSetContent, validators: Validators, lastOkAtMs: number): Held => ({
-      origin,
-      content,
-      validators,
-      lastOkAtMs,
-      lastTryAtMs: lastOkAtMs,
-      nextTryAtMs: undefined,
-      failures: 0,
-      failuresInRow: 0,
-      lastError: undefined,
-      seenStamp: content.stamp,
-      timer: undefined,
-      refreshing: undefined,
-    });
-    try {
-      if (path !== undefined) return fresh(await contentOf(origin, path), NO_VALIDATORS, Date.now());
-      const copy = await contentOf(origin, copies.pathOf(tag, url)).catch(() => undefined);
-      if (copy !== undefined) {
-        const notes = await copies.notesOf(tag, url);
-        const isOfCopy = notes?.version === copy.version;
-        return fresh(copy, isOfCopy ? notes : NO_VALIDATORS, notes?.fetchedAtMs ?? 0);
-      }
-      const newPath = await copies.newPathOf(tag, url);
-      const fetched = await fetchRuleSet(url, NO_VALIDATORS, newPath, FIRST_FETCH_MS);
-      if (fetched.kind === 'unchanged') throw new Error('it answered 304 to a first request');
-      return fresh(await contentOf(origin, newPath), fetched, Date.now());
-    } catch (cause) {
-      throw unavailable(tag, path ?? nameOfUrl(url), (cause as Error).message, cause);
-    }
-  }
-
-  async function prepareOne(origin: Origin): Promise<Held> {
+  async function prepareOne(origin: Origin): Promise<PreparedRuleSet> {
     const before = held.find((one) => isSame(one.origin, origin));
-    if (before === undefined) return first(origin);
+    if (before === undefined) {
+      const obtained = await reader.first(origin);
+      const { isCopy } = obtained;
+      return { origin, held: newHeld(origin, obtained), content: undefined, isCopy };
+    }
     const { path } = origin;
-    if (path === undefined) return before;
-    try {
-      const isSeen = (await stampOf(path)) === before.content.stamp;
-      return isSeen ? before : { ...before, ...read(await contentOf(origin, path)), timer: undefined };
-    } catch (cause) {
-      throw unavailable(origin.tag, path, (cause as Error).message, cause);
+    const isSeen =
+      path === undefined || (await stampOf(path).catch(() => undefined)) === before.content.stamp;
+    const content = isSeen ? undefined : (await reader.anew(origin)).content;
+    return { origin, held: before, content, isCopy: false };
+  }
+
+  async function fetched({ origin }: PreparedRuleSet): Promise<PreparedRuleSet> {
+    const held = newHeld(origin, await reader.anew(origin));
+    return { origin, held, content: undefined, isCopy: false };
+  }
+
+  async function discard(each: readonly PreparedRuleSet[]): Promise<void> {
+    for (const { held: one, content } of each) {
+      if (content !== undefined) await copies.discard(content.path);
+      else if (!held.includes(one)) await copies.discard(one.content.path);
     }
   }
 
-  async function lookAtFiles(): Promise<void> {
-    for (const one of held) {
-      const { path } = one.origin;
-      if (path === undefined || one.refreshing !== undefined) continue;
-      const stamp = await stampOf(path).catch(() => 'missing');
-      if (stamp !== one.seenStamp && held.includes(one)) await refreshOne(one).catch(() => {});
-    }
+  /** Of none anything is left where one is refused. */
+  async function allOf(preparing: readonly Promise<PreparedRuleSet>[]): Promise<PreparedRuleSets> {
+    const tried = await Promise.allSettled(preparing);
+    const each = tried.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []));
+    const refused = tried.find((one) => one.status === 'rejected');
+    if (refused === undefined) return preparedOf(each);
+    await discard(each);
+    throw refused.reason;
   }
 
   function refreshOne(one: Held): Promise<void> {
@@ -157,74 +142,75 @@ export function createRuleSets(init: RuleSetsInit): RuleSets {
   }
 
   async function refreshNow(one: Held): Promise<void> {
-    const { origin } = one;
-    const { tag } = origin;
+    const { origin, content: before } = one;
     one.lastTryAtMs = Date.now();
     try {
-      if (origin.path === undefined) await refreshRemote(one);
-      else await refreshFile(one, origin.path);
-      if (one.failuresInRow > 0)
-        init.log.info({ event: 'rule_set_recovered', tag }, `rule set ${tag} is well again`);
-      one.failuresInRow = 0;
-      one.lastError = undefined;
-      one.lastOkAtMs = Date.now();
+      if (origin.path !== undefined) {
+        await install(one, before, await reader.readFile(origin, origin.path));
+      } else {
+        const fetched = await reader.fetch(origin, one.validators);
+        if (fetched !== undefined) await install(one, before, fetched.content, fetched.validators);
+      }
+      succeed(one, log);
     } catch (error) {
-      one.failures++;
-      one.failuresInRow++;
-      one.lastError = (error as Error).message;
-      const facts = { event: 'rule_set_failed', tag, failures: one.failures, error: one.lastError };
-      init.log.error(facts, `rule set ${tag} stays as it was: ${one.lastError}`);
+      fail(one, (error as Error).message, log);
       throw error;
     }
   }
 
-  async function refreshFile(one: Held, path: string): Promise<void> {
-    one.seenStamp = await stampOf(path).catch(() => 'missing');
-    const content = await contentOf(one.origin, path);
-    one.seenStamp = content.stamp;
-    await install(one, content);
-  }
-
-  async function refreshRemote(one: Held): Promise<void> {
-    const { tag, url } = one.origin;
-    const newPath = await copies.newPathOf(tag, url);
-    const fetched = await fetchRuleSet(url, one.validators, newPath, FETCH_MS);
-    if (fetched.kind === 'unchanged') return;
-    const content = await contentOf(one.origin, newPath);
-    await install(one, content);
-    one.validators = fetched;
-    await keepCopy(one);
-  }
-
-  async function install(one: Held, content: RuleSetContent): Promise<void> {
-    const inForce = () => {
-      one.content = content;
-    };
+  /** In force, and kept, when it resolves. @param before what was in force when `content` was asked for */
+  async function install(
+    one: Held,
+    before: RuleSetContent,
+    content: RuleSetContent,
+    validators = one.validators,
+  ): Promise<void> {
     if (content.version === one.content.version) {
-      inForce();
+      // The bytes are where they have been.
+      one.content = { ...one.content, stamp: content.stamp };
+      one.validators = validators;
+      await copies.discard(content.path);
       return;
     }
+    let isOutdated = false;
     const contents = () => {
       if (!held.includes(one)) throw new Error('the configuration no longer names it');
-      return contentsOf(held.map((other) => (other === one ? { ...other, content } : other)));
+      // A reload has read it in between: what it found is newer.
+      isOutdated = one.content.version !== before.version || one.content.stamp !== before.stamp;
+      return contentsOf(held, (other) => (other === one && !isOutdated ? content : other.content));
     };
-    await init.install(contents, inForce);
+    const inForce = () => {
+      if (isOutdated) return;
+      one.content = content;
+      one.validators = validators;
+    };
+    try {
+      await init.install(contents, inForce);
+      await keepCopy(one);
+      await copies.discard(before.path);
+    } finally {
+      // It was refused, or is where all last good ones are. If that failed, it has to stay.
+      if (one.content.path !== content.path) await copies.discard(content.path);
+    }
   }
 
-  /** What was fetched is in force: a start may rely on it. */
+  /** What is in force can be had again, whatever becomes of where it came from. */
   async function keepCopy(one: Held): Promise<void> {
-    const { tag, url } = one.origin;
-    if (one.content.path === copies.pathOf(tag, url)) return;
+    const { origin, content, validators } = one;
+    // Kept already, or a file of which there is no copy.
+    if (content.path === content.keptPath || content.path === origin.path) return;
     try {
-      const fetchedAtMs = Date.now();
-      await copies.keep(tag, url, { ...one.validators, version: one.content.version, fetchedAtMs });
-      one.content = { ...one.content, path: copies.pathOf(tag, url) };
+      await copies.keep(origin, content.path, {
+        ...validators,
+        version: content.version,
+        fetchedAtMs: Date.now(),
+      });
+      if (one.content === content) one.content = { ...content, path: content.keptPath };
     } catch (error) {
       // It is in force all the same.
-      init.log.error(
-        { event: 'rule_set_copy_failed', tag, err: error },
-        `no copy of rule set ${tag} could be kept`,
-      );
+      const { tag } = origin;
+      const facts = { event: 'rule_set_copy_failed', tag, err: error };
+      log.error(facts, `no copy of rule set ${tag} could be kept`);
     }
   }
 
@@ -243,29 +229,49 @@ export function createRuleSets(init: RuleSetsInit): RuleSets {
     ).unref();
   }
 
+  function take({ held: one, origin, content }: PreparedRuleSet): void {
+    one.origin = origin;
+    if (content !== undefined) one.content = content;
+    if (origin.path === undefined) return;
+    one.lastTryAtMs = Date.now();
+    succeed(one, log);
+  }
+
   return {
-    async prepare(sets, geo) {
+    async prepare(sets, geo, compile) {
       const origins = [...sets.map(originOf), ...geoOrigins(geo)];
-      const prepared = await Promise.all(origins.map(prepareOne));
-      return { held: prepared, contents: contentsOf(prepared) };
+      let prepared = await allOf(origins.map(prepareOne));
+      try {
+        return { prepared, compiled: await compile(prepared.contents) };
+      } catch (error) {
+        await discard(prepared.each);
+        const broken = brokenCopies(prepared, error);
+        if (broken.size === 0) throw error;
+        prepared = await allOf(
+          prepared.each.map((one) => (broken.has(one) ? fetched(one) : prepareOne(one.origin))),
+        );
+      }
+      try {
+        return { prepared, compiled: await compile(prepared.contents) };
+      } catch (error) {
+        await discard(prepared.each);
+        throw error;
+      }
     },
     async adopt(prepared) {
       const before = held;
-      held = prepared.held;
-      for (const one of before) {
-        if (held.includes(one)) continue;
-        clearTimeout(one.timer);
-        const { tag, url, path } = one.origin;
-        const isHeld = held.some(({ origin }) => isSame(origin, one.origin));
-        if (path === undefined && !isHeld) void copies.forget(tag, url).catch(() => {});
-      }
-      watching.set(held.flatMap(({ origin: { path } }) => path ?? []));
-      for (const one of held) {
-        if (before.includes(one)) continue;
-        if (one.origin.path === undefined) await keepCopy(one);
-        schedule(one);
-      }
+      held = prepared.each.map((one) => one.held);
+      for (const one of before) if (!held.includes(one)) clearTimeout(one.timer);
+      for (const one of prepared.each) take(one);
+      for (const one of held) schedule(one);
+      const files = held.flatMap(({ origin: { path }, content }) =>
+        path === undefined ? [] : [[path, content.stamp] as const],
+      );
+      watching.set(new Map(files));
+      for (const one of held) await keepCopy(one);
+      await copies.retain(held.map(({ origin }) => origin));
     },
+    abandon: ({ each }) => discard(each),
     get contents() {
       return contentsOf(held);
     },
@@ -282,58 +288,22 @@ export function createRuleSets(init: RuleSetsInit): RuleSets {
   };
 }
 
-/** Those of `contents` that the compiler wants. */
-export function loadContents(
-  { sets, geo }: RuleSetContents,
-  versions: ReadonlySet<string>,
-): Promise<RuleSetSource[]> {
-  const wanted = new Map([...sets, ...geo].map((content) => [content.version, content]));
-  return Promise.all([...wanted.values()].filter(({ version }) => versions.has(version)).map(loadContent));
-}
-
-const NO_VALIDATORS: Validators = { etag: undefined, lastModified: undefined };
-
-function read(
-  content: RuleSetContent,
-): Pick<Held, 'content' | 'seenStamp' | 'lastOkAtMs' | 'lastTryAtMs' | 'lastError' | 'failuresInRow'> {
-  const atMs = Date.now();
+function preparedOf(each: readonly PreparedRuleSet[]): PreparedRuleSets {
+  const contents = new Map(each.map(({ held, content }) => [held, content ?? held.content]));
   return {
-    content,
-    seenStamp: content.stamp,
-    lastOkAtMs: atMs,
-    lastTryAtMs: atMs,
-    lastError: undefined,
-    failuresInRow: 0,
+    each,
+    contents: contentsOf([...contents.keys()], (one) => contents.get(one) as RuleSetContent),
   };
 }
 
-function contentsOf(held: readonly Held[]): RuleSetContents {
-  return {
-    sets: held.filter(({ origin }) => !origin.isGeo).map(({ content }) => content),
-    geo: held.filter(({ origin }) => origin.isGeo).map(({ content }) => content),
-  };
-}
-
-function statusOf(one: Held, compiled: Compiled | undefined): RuleSetStatus {
-  const { origin, content } = one;
-  const figures = compiled?.sets.find(({ version }) => version === content.version);
-  return {
-    tag: origin.tag,
-    from: origin.path ?? nameOfUrl(origin.url),
-    kind: origin.path === undefined ? 'remote' : 'file',
-    format: content.format,
-    state: one.failuresInRow > 0 ? 'stale' : one.refreshing === undefined ? 'ok' : 'loading',
-    version: content.version,
-    etag: one.validators.etag,
-    lastOkAtMs: one.lastOkAtMs,
-    lastTryAtMs: one.lastTryAtMs,
-    failures: one.failures,
-    lastError: one.lastError,
-    nextTryAtMs: one.nextTryAtMs,
-    bytes: content.bytes,
-    domains: figures?.domains ?? 0,
-    networks: figures?.networks ?? 0,
-    rules: figures?.rules ?? 0,
-    words: figures?.words ?? 0,
-  };
+/** Last-good copies that are why it was refused. */
+function brokenCopies({ each }: PreparedRuleSets, refusal: unknown): Set<PreparedRuleSet> {
+  if (!(refusal instanceof SluiceError) || refusal.code !== 'rules_invalid') return new Set();
+  const { mistakes } = refusal.facts as SluiceError<'rules_invalid'>['facts'];
+  const sets = each.filter(({ origin }) => !origin.isGeo);
+  const broken = mistakes.flatMap(({ path }) => {
+    const place = /^rule_sets\[(\d+)\]/.exec(path)?.[1];
+    return place === undefined ? [] : (sets[Number(place)] ?? []);
+  });
+  return new Set(broken.filter(({ isCopy }) => isCopy));
 }

@@ -22,6 +22,7 @@ import { createRuleInstaller } from './rule-installer.ts';
 import type { PreparedRules, PrepareOptions, RulesDefinition, Snapshot } from './rule-installer.ts';
 import { createRuleNames } from './rule-names.ts';
 import { createRuleRejudging } from './rule-rejudging.ts';
+import type { RuleSetContents } from './rule-set-content.ts';
 import { createRuleSets } from './rule-sets.ts';
 import type { PreparedRuleSets } from './rule-sets.ts';
 import { createRuleSnapshots } from './rule-snapshots.ts';
@@ -249,15 +250,15 @@ export function createRules(init: RulesInit): Rules {
     async prepareFile(configuration, outbounds) {
       const progress = installations.begin('reload');
       try {
-        const prepared = await ruleSets.prepare(configuration.ruleSets, configuration.geo);
-        const definition: RulesDefinition = {
-          apiRules: api.rules,
-          fileRules: configuration.rules,
-          contents: prepared.contents,
-          outbounds,
-          inbounds: configuration.inbounds.map(({ tag }) => tag),
+        const compile = (contents: RuleSetContents) => {
+          const inbounds = configuration.inbounds.map(({ tag }) => tag);
+          const fileRules = configuration.rules;
+          const definition = { apiRules: api.rules, fileRules, contents, outbounds, inbounds };
+          return installer.prepare(definition, progress);
         };
-        return { rules: await installer.prepare(definition, progress), ruleSets: prepared, progress };
+        const { ruleSets: sets, geo } = configuration;
+        const { prepared, compiled } = await ruleSets.prepare(sets, geo, compile);
+        return { rules: compiled, ruleSets: prepared, progress };
       } catch (error) {
         Object.assign(progress, { state: 'failed', error });
         throw error;
@@ -277,8 +278,9 @@ export function createRules(init: RulesInit): Rules {
         return result;
       });
     },
-    abandonFile({ rules, progress }) {
+    abandonFile({ rules, ruleSets: prepared, progress }) {
       installer.drop(rules);
+      void ruleSets.abandon(prepared);
       Object.assign(progress, { state: 'failed' });
     },
     names: names.names,
