@@ -377,10 +377,17 @@ describe('plain lists', () => {
     expect(told('networks', '10.0.0.0/8\nexample.com\n010.0.0.1\n10.0.0.0/08')).toHaveLength(3);
   });
 
-  it('warns of a set without rules', () => {
+  it('refuses a list without entries, and takes a set that says that it has none', () => {
     for (const format of ['domains', 'networks'] as const) {
-      expect(read(format, '# nothing\n').warnings[0]?.message).toBe('holds no rule that could match');
+      for (const text of ['', '\n', '# nothing\n', '\ufeff']) {
+        expect(read(format, text).mistakes[0]?.message, text).toMatch(/^holds no entry/);
+      }
     }
+    expect(read('domains', '127.0.0.1 localhost\n').mistakes).toHaveLength(1);
+    expect(read('source', '{"version": 1}').mistakes).toMatchObject([{ found: 'no `rules`' }]);
+    const { mistakes, warnings } = read('source', '{"version": 1, "rules": []}');
+    expect(mistakes).toEqual([]);
+    expect(warnings[0]?.message).toBe('holds no rule that could match');
   });
 });
 

@@ -15,6 +15,9 @@ const TEXT_BYTES_MAX = 256 * 1024 * 1024;
 /** Where the kind of a list is looked for. */
 const GUESSED_BYTES = 64 * 1024;
 
+const EMPTY_LIST =
+  'holds no entry; a rule set that is meant to be empty is written as {"version": 1, "rules": []}';
+
 export interface ReadRuleSet {
   readonly rules: RuleSetRules;
   readonly mistakes: RuleComplaint[];
@@ -28,7 +31,10 @@ export function readRuleSet(fileName: string, format: RuleSetFormat, bytes: Uint
   const rules = readAs(format, bytes, mistakes, warnings);
   if (rules.length === 0 && mistakes.told.length === 0) {
     const message = 'holds no rule that could match';
-    complain(warnings, { path: [], found: 'no rules', expected: 'rules', message });
+    const found = { path: [], found: 'no rules', expected: 'rules' };
+    // Nobody writes one with nothing in it; somebody has emptied it, or is about to write it.
+    if (format === 'domains' || format === 'networks') complain(mistakes, { ...found, message: EMPTY_LIST });
+    else complain(warnings, { ...found, message });
   }
   return {
     rules: { rules },

@@ -53,6 +53,9 @@ function readVersioned(value: unknown, mistakes: Complaints, warnings: Complaint
     complain(mistakes, { path: ['version'], found: shown(version, []), expected });
   }
   const reading = newReading(mistakes);
+  if (rules === undefined) {
+    complain(mistakes, { path: [], found: 'no `rules`', expected: '`rules`, which may be an empty list' });
+  }
   const conditions = readRules(reading, rules ?? [], ['rules']);
   warnOfLeftOut(reading, warnings);
   return conditions;
