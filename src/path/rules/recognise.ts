@@ -5,7 +5,7 @@
 // @source RFC 8446, sections 4.1.2 and 5.1; RFC 9112, sections 2.2 and 3; RFC 4253, section 4.2; RFC 1035, section 4, and
 // RFC 7766, section 8
 
-import { MALFORMED_HTTP } from '../../layout/reasons.ts';
+import { HEADER_TOO_LARGE, MALFORMED_HTTP } from '../../layout/reasons.ts';
 import {
   PROTOCOL_DNS,
   PROTOCOL_HTTP,
@@ -103,7 +103,8 @@ function recogniseTls(input: Uint8Array, length: number, parsed: Parsed): number
   if (at === length) return UNDECIDED;
   if (input[at] !== TLS_CLIENT_HELLO) return PROTOCOL_UNKNOWN;
   const taken = parseClientHello(input, length, parsed);
-  if (taken === 0) return unnamed(PROTOCOL_TLS);
+  // The name of a hello that is too large for us is not found by waiting either; but nobody can say that it has none.
+  if (taken === 0 || taken === -HEADER_TOO_LARGE) return unnamed(PROTOCOL_TLS);
   if (taken < 0) parsed.hostKind = HOST_NONE;
   return PROTOCOL_TLS;
 }

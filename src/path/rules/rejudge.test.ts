@@ -265,4 +265,17 @@ describe('connections judged again', () => {
     expect(rejudge(small, row, { list: -1 })).toMatchObject({ matched: 0, undecided: 0 });
     refused.close();
   });
+
+  it('were as late as they were, though it is known what they speak', () => {
+    const small = startSmallEdge();
+    const { edge, server, until } = small;
+    const skipping = { ...sniffAll, timeoutMs: 50 };
+    putInForce(edge, [skipping]);
+    dial(edge, FORWARD_PORT).say(clientHello('a.example').subarray(0, 40));
+    until(() => server.accepted.length === 1);
+    const ofTls = reject({ protocol: [PROTOCOL_TLS] });
+    const strict = buildRow(edge, [{ ...skipping, onTimeout: ON_TIMEOUT_REJECT }, ofTls]);
+    expect(rejudge(small, strict.row)).toMatchObject({ matched: 0, undecided: 1 });
+    expect(rejudge(small, buildRow(edge, [skipping, ofTls]).row)).toMatchObject({ matched: 1 });
+  });
 });

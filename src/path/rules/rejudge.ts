@@ -106,8 +106,8 @@ function act(w: DataWorker, slot: number, record: number): number {
 
 /** Its first bytes have gone: what was not looked for then can't be found now. */
 function sniffed(w: DataWorker, slot: number, record: number): number {
-  if (knowsProtocol(w, slot)) return PASSED_BY;
   if (!hasFacts(w, slot) || w.facts.isSniffLate(slot) === 1) return IN_VAIN;
+  if (knowsProtocol(w, slot)) return PASSED_BY;
   return (sniffersOf(w, record) & ~w.facts.sniffed(slot)) === 0 ? PASSED_BY : IN_VAIN;
 }
 

@@ -177,10 +177,10 @@ function act(w: DataWorker, slot: number, row: number, rule: number, record: num
     default:
       return PASSED_BY;
   }
-  if (answer !== CONTINUE) return answer;
-  // What was found out counts for the rules behind it.
+  if (answer !== CONTINUE && answer !== IN_VAIN) return answer;
+  // What was found out counts for the rules behind it, also where it was not all.
   ask(w, slot, w.tables.snapshots.id(row));
-  return PASSED_BY;
+  return answer === CONTINUE ? PASSED_BY : IN_VAIN;
 }
 
 /** What has not been looked for yet will not be. */

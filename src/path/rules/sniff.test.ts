@@ -76,6 +76,8 @@ describe('who has said no more by the deadline than', () => {
     ['half a hello', HELLO.subarray(0, 30)],
     ['half a banner', 'SS'],
     ['half a query', Uint8Array.of(0, 30, 1)],
+    ['a hello that is too large for us', Uint8Array.of(22, 3, 1, 0x40, 0, 1, 0, 0x7f, 0)],
+    ['fields that are too long to be looked at', `GET / HTTP/1.1\r\nX: ${'a'.repeat(BEYOND_HEAD)}\r\n`],
     ['a request line that is too long to be looked at', `GET /${'a'.repeat(BEYOND_HEAD)}`],
   ])('%s is late', (_, said) => {
     expect(outcome([sniff(ON_TIMEOUT_REJECT)], said, false)).toBe('look_up_timeout 1');

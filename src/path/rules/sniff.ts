@@ -62,7 +62,7 @@ function look(w: DataWorker, slot: number, wanted: number): number {
   const found = length > 0 ? recognise(w.head, length, wanted, w.parsed) : UNDECIDED;
   if (found < 0 && !isAll) return WAIT;
   // Nobody can say what goes on beyond what can be looked at.
-  const isInVain = length <= 0 || (isFull && found === UNDECIDED);
+  const isInVain = length <= 0 || (isFull && found < 0);
   keep(w, slot, wanted, found, isInVain);
   return isInVain ? IN_VAIN : CONTINUE;
 }
