@@ -1,6 +1,6 @@
 // The configuration in force: listeners, tables and plan as one thing that is replaced as a whole, or not at all.
 //
-//   0 compile the rules, for the outbounds to come   may fail; changes nothing then
+//   0 compile the rules, for the outbounds to come   may fail; changes nothing then, and everybody waits so long
 //   1 check owners and room, open new sockets       so may this
 //   2 write new rows and targets                    nothing leads there yet
 //   3 plan: new inbounds, outbounds old and new     workers know all that a row may name, before or after 4
@@ -52,6 +52,8 @@ import { createSourcesArena } from './sources-arena.ts';
 import type { TagChanges } from './tag-index.ts';
 import { createTargets } from './targets.ts';
 import { SluiceError } from './errors.ts';
+import { createTurns } from './turns.ts';
+import type { InTurn } from './turns.ts';
 
 /** How long a change waits for workers that still turn: then it goes without the room that the last one left. */
 const QUIET_WAIT_MS = 20;
@@ -90,7 +92,7 @@ export interface Edge {
   /** @throws SluiceError listen_failed or table_full: nothing has changed then; plan_not_applied: it has, but see there */
   apply(configuration: Configuration): Promise<Changes>;
   /** Runs one change after the other: whatever is looked at in `job` is so until it is over. Rejects as `job` does. */
-  exclusively<T>(job: () => Promise<T>): Promise<T>;
+  readonly exclusively: InTurn;
   /**
    * Puts a plan of the registry in force. Within `exclusively`.
    * @param keep stores it: nothing has changed where that fails
@@ -163,7 +165,7 @@ export function createEdge(init: EdgeInit): Edge {
   let isPlanPending = false;
   /** What changes of services alone have retired, and what refused ones had taken, waits for this. */
   let quiet: Promise<void> | undefined;
-  let lastChange: Promise<unknown> = Promise.resolve();
+  const exclusively = createTurns();
   /** Not the inbounds'. A changed `admin.listen` waits for a restart, so a reload changes nothing here. */
   const furtherListeners: OwnEndpoint[] = [];
 
@@ -189,12 +191,6 @@ export function createEdge(init: EdgeInit): Edge {
 
   function adjustBudget(): void {
     budget = setBudget(tables, init.descriptorLimit, sockets.descriptors);
-  }
-
-  function exclusively<T>(job: () => Promise<T>): Promise<T> {
-    const result = lastChange.then(job, job);
-    lastChange = result.catch(() => {});
-    return result;
   }
 
   function tellNames(): void {

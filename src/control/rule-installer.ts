@@ -1,6 +1,6 @@
 // Brings rules into force: compiled first, and a failure changes nothing; then published at once; then the connections that
-// the change concerns are judged again, beside whatever comes next. Whoever calls sees to it that one change comes after the
-// other (edge.ts), until it is published.
+// the change concerns are judged again, beside whatever comes next. One is compiled at a time; whoever calls sees to it that
+// what is published is made of what is in force then (edge.ts, rule-changes.ts).
 //
 //   wanted ─► compiled ─► (store) ─► published ─► rejudged
 //                │ dry run: counted, dropped
@@ -21,6 +21,7 @@ import { loadContents } from './rule-set-content.ts';
 import type { RuleSetContents } from './rule-set-content.ts';
 import type { RuleSnapshots, SnapshotRecord } from './rule-snapshots.ts';
 import type { CompileFigures, RuleReconcile, RulesChanged } from './rules-control.ts';
+import { createTurns } from './turns.ts';
 
 /** All that a snapshot is made of. */
 export interface RulesDefinition {
@@ -39,6 +40,8 @@ export interface PreparedRules {
   readonly definition: RulesDefinition;
   readonly snapshot: Snapshot | undefined;
   readonly beganMs: number;
+  /** Of the compiler's threads, before this one was compiled. */
+  readonly deaths: number;
 }
 
 export interface PublishOptions {
@@ -61,6 +64,8 @@ export interface RuleInstaller {
   /** What publishing it would do; it is dropped then. */
   count(prepared: PreparedRules, progress: Progress, options: PublishOptions): Promise<RulesChanged>;
   drop(prepared: PreparedRules): void;
+  /** The compiler's thread that knew what the snapshot in force says has died. */
+  readonly isForgotten: boolean;
   readonly figures: {
     readonly swaps: number;
     readonly compiles: number;
@@ -80,6 +85,9 @@ export interface RuleInstallerInit {
 
 export function createRuleInstaller(init: RuleInstallerInit): RuleInstaller {
   const { compiler, snapshots, names, rejudging } = init;
+  const inTurn = createTurns();
+  /** When that in force was compiled. */
+  let deaths = 0;
   const figures = { swaps: 0, compiles: 0, failed: 0, usLast: 0, usTotal: 0 };
 
   function isInForce(definition: RulesDefinition): boolean {
@@ -141,27 +149,36 @@ export function createRuleInstaller(init: RuleInstallerInit): RuleInstaller {
     return { changed, keys: snapshot === undefined ? [] : [...keys, ...leftBehind], beganMs };
   }
 
+  /** Keys of rules are given and freed from one to the next, so one comes after the other. */
+  async function prepare(
+    definition: RulesDefinition,
+    progress: Progress,
+    { rollbackOf, isForced = false }: PrepareOptions = {},
+  ): Promise<PreparedRules> {
+    const beganMs = performance.now();
+    progress.state = 'compiling';
+    if (!isForced && isInForce(definition)) {
+      return { definition, snapshot: undefined, beganMs, deaths: compiler.deaths };
+    }
+    const snapshot = snapshots.begin(progress.cause, rollbackOf ?? null);
+    progress.snapshot = snapshot.id;
+    try {
+      const compiled = await compile(snapshot, definition, progress);
+      snapshots.compiled(snapshot, compiled);
+      names.enter(compiled.rules);
+      figures.compiles++;
+      figures.usLast = compiled.durationUs;
+      figures.usTotal += compiled.durationUs;
+    } catch (error) {
+      snapshots.failed(snapshot);
+      figures.failed++;
+      throw error;
+    }
+    return { definition, snapshot, beganMs, deaths: compiler.deaths };
+  }
+
   return {
-    async prepare(definition, progress, { rollbackOf, isForced = false } = {}) {
-      const beganMs = performance.now();
-      progress.state = 'compiling';
-      if (!isForced && isInForce(definition)) return { definition, snapshot: undefined, beganMs };
-      const snapshot = snapshots.begin(progress.cause, rollbackOf ?? null);
-      progress.snapshot = snapshot.id;
-      try {
-        const compiled = await compile(snapshot, definition, progress);
-        snapshots.compiled(snapshot, compiled);
-        names.enter(compiled.rules);
-        figures.compiles++;
-        figures.usLast = compiled.durationUs;
-        figures.usTotal += compiled.durationUs;
-      } catch (error) {
-        snapshots.failed(snapshot);
-        figures.failed++;
-        throw error;
-      }
-      return { definition, snapshot, beganMs };
-    },
+    prepare: (definition, progress, options) => inTurn(() => prepare(definition, progress, options)),
 
     publish(prepared, progress, { reconcile, ratePerSecond, revision }) {
       progress.state = 'publishing';
@@ -170,6 +187,7 @@ export function createRuleInstaller(init: RuleInstallerInit): RuleInstaller {
       const { snapshot, definition } = prepared;
       if (snapshot !== undefined) {
         snapshots.publish(snapshot, definition);
+        ({ deaths } = prepared);
         figures.swaps++;
       }
       const effectiveUs = microsecondsSince(beganMs);
@@ -204,20 +222,34 @@ export function createRuleInstaller(init: RuleInstallerInit): RuleInstaller {
     drop({ snapshot }) {
       if (snapshot !== undefined) snapshots.drop(snapshot);
     },
+    get isForgotten() {
+      return compiler.deaths !== deaths;
+    },
     figures,
   };
 }
 
 function sameDefinition(one: RulesDefinition, other: RulesDefinition): boolean {
+  return sameRules(one.apiRules, other.apiRules) && sameSurroundings(one, other);
+}
+
+/** All that is not the API's. */
+export function sameSurroundings(one: RulesDefinition, other: RulesDefinition): boolean {
   const versions = ({ contents: { sets, geo } }: RulesDefinition) =>
     [...sets, ...geo].map(({ tag, version }) => [tag, version]);
   return (
-    isDeepStrictEqual(one.apiRules, other.apiRules) &&
-    isDeepStrictEqual(one.fileRules, other.fileRules) &&
+    sameRules(one.fileRules, other.fileRules) &&
     isDeepStrictEqual(one.outbounds, other.outbounds) &&
     isDeepStrictEqual(one.inbounds, other.inbounds) &&
     isDeepStrictEqual(versions(one), versions(other))
   );
+}
+
+/** As written. A patch leaves most of tens of thousands the very objects that they were. */
+export function sameRules(one: readonly unknown[], other: readonly unknown[]): boolean {
+  if (one === other) return true;
+  if (one.length !== other.length) return false;
+  return one.every((rule, place) => rule === other[place] || isDeepStrictEqual(rule, other[place]));
 }
 
 function figuresOf({ durationUs, cpuUs, words, sets }: Compiled): CompileFigures {

@@ -81,3 +81,71 @@ rules: [{ id: f, rule_set: set, action: reject }]`);
     expect([serviceOf(), asking]).toEqual([[undefined], ['s']]);
   });
 });
+
+describe('a change of rules that takes long to compile', () => {
+  const RULES = [{ id: 'a', port: 9, action: 'reject' }];
+
+  it('keeps no change of services waiting, nor does a dry run', async () => {
+    const { apply, rules, services, compilers } = setUp();
+    await apply(`${OPEN}\nrules: [{ id: f, port: 1, action: reject }]`);
+    for (const dryRun of [false, true]) {
+      compilers[0]?.hold();
+      const before = compilers[0]?.requests.length ?? 0;
+      const slow = rules.replace(dryRun ? [] : RULES, { dryRun });
+      await expect.poll(() => compilers[0]?.requests.length).toBe(before + 1);
+      await services.put(`alice-${dryRun}`, { users: [{ username: `a-${dryRun}`, password: 'one' }] }, {});
+      for (let change = 1; change <= 20; change++)
+        await services.patch(`alice-${dryRun}`, { rate: { up: `${change}mbit` } }, {});
+      expect(rules.installation(slow.id)?.state).toBe('compiling');
+      compilers[0]?.go();
+      await slow.finished;
+    }
+    expect(rules.current().rules.map(({ id }) => id)).toEqual(['a', 'f']);
+  });
+
+  it('is compiled anew where a reload came between, and published with what that brought', async () => {
+    const { apply, rules, compilers, inForce, kept } = setUp();
+    await apply(`${OPEN}\nrules: [{ id: f, port: 1, action: reject }]`);
+    compilers[0]?.hold();
+    const slow = rules.replace(RULES, {});
+    await expect.poll(() => compilers[0]?.requests.length).toBe(2);
+    const reloaded = apply(`${OPEN}\nrules: [{ id: g, port: 2, action: reject }]`);
+    compilers[0]?.go();
+    const { rules: ofReload } = await reloaded;
+    const changed = await slow.finished;
+    expect(ofReload).toMatchObject({ added: ['g'], removed: ['f'] });
+    expect(changed).toMatchObject({ added: ['a'], removed: [], revision: 1 });
+    expect(rules.current().rules.map(({ id }) => id)).toEqual(['a', 'g']);
+    expect(kept).toHaveLength(1);
+    expect(changed.snapshot).toBe(inForce()?.id);
+    await expect.poll(() => rules.statistics().snapshotsByState.released).toBe(3);
+  });
+
+  it('is refused where a reload has taken away meanwhile what it names', async () => {
+    const { apply, rules, compilers, kept } = setUp();
+    const outbounds = 'outbounds: [{ tag: direct, type: direct }, { tag: o, type: direct }]';
+    await apply(`${OPEN}\n${outbounds}\nrules: [{ id: f, port: 1, action: reject }]`);
+    compilers[0]?.hold();
+    const slow = rules.replace([{ id: 'a', outbound: 'o' }], {});
+    await expect.poll(() => compilers[0]?.requests.length).toBe(2);
+    const reloaded = apply(OPEN);
+    compilers[0]?.go();
+    await reloaded;
+    await expect(slow.finished).rejects.toMatchObject({ code: 'rules_invalid' });
+    expect([kept, rules.current().rules]).toEqual([[], []]);
+  });
+
+  it('comes into force though reloads do not end', async () => {
+    const { apply, rules } = setUp();
+    const file = (port: number) => `${OPEN}\nrules: [{ id: f, port: ${port}, action: reject }]`;
+    await apply(file(1));
+    let isOver = false;
+    const reloading = (async () => {
+      for (let port = 2; !isOver; port++) await apply(file(port));
+    })();
+    await rules.replace(RULES, {}).finished;
+    isOver = true;
+    await reloading;
+    expect(rules.current().rules.map(({ id }) => id)).toEqual(['a', 'f']);
+  });
+});

@@ -148,8 +148,9 @@ interface PlayedCompiler {
   readonly start: CompilerStart;
   /** Requests as they came. */
   readonly requests: CompilerRequest[];
-  /** It takes no more requests. */
+  /** It takes no more requests, until `go`. */
   hold(): void;
+  go(): void;
   /** It ends without an answer. */
   die(): void;
 }
@@ -161,6 +162,7 @@ function playCompiler(start: CompilerStart): PlayedCompiler {
   let end: (code: number) => void = () => {};
   let isOver = false;
   let isHeld = false;
+  const held: CompilerRequest[] = [];
   const over = (code: number) => {
     if (isOver) return;
     isOver = true;
@@ -179,7 +181,9 @@ function playCompiler(start: CompilerStart): PlayedCompiler {
       const taken = structuredClone(request);
       requests.push(taken);
       void turn().then(() => {
-        if (!isOver && !isHeld) compiler.take(taken);
+        if (isOver) return;
+        if (isHeld) held.push(taken);
+        else compiler.take(taken);
       });
     },
     async terminate() {
@@ -192,6 +196,10 @@ function playCompiler(start: CompilerStart): PlayedCompiler {
     requests,
     hold() {
       isHeld = true;
+    },
+    go() {
+      isHeld = false;
+      for (const request of held.splice(0)) compiler.take(request);
     },
     die: () => over(1),
   };

@@ -1,8 +1,7 @@
 // Rules on the control thread, put together: the installer and what it works with, the API's share of the rules and its
 // place in the store, rule sets, the clock. A reload calls `prepareFile` and `publishFile` between its own steps (edge.ts);
-// everything else comes through RulesControl, each change as one job of the edge. Control thread only.
+// everything else comes through RulesControl (rule-changes.ts). Control thread only.
 
-import { isDeepStrictEqual } from 'node:util';
 import type { Configuration } from '../config/configuration.ts';
 import type { BoundObject, Compiled } from '../layout/compiler-messages.ts';
 import type { ObjectName } from '../layout/name-book.ts';
@@ -16,10 +15,11 @@ import type { Evictions } from './evictions.ts';
 import type { Log } from './log.ts';
 import { createQuiescence } from './quiescence.ts';
 import { startRuleClock } from './rule-clock.ts';
+import { createRuleChanges } from './rule-changes.ts';
 import { createRuleInstallations } from './rule-installations.ts';
 import type { Progress } from './rule-installations.ts';
 import { createRuleInstaller } from './rule-installer.ts';
-import type { PreparedRules, PrepareOptions, RulesDefinition, Snapshot } from './rule-installer.ts';
+import type { PreparedRules, RulesDefinition, Snapshot } from './rule-installer.ts';
 import { createRuleNames } from './rule-names.ts';
 import { createRuleRejudging } from './rule-rejudging.ts';
 import type { RuleSetContents } from './rule-set-content.ts';
@@ -31,13 +31,7 @@ import type { RuleWaitsInit } from './rule-waits.ts';
 import { rulesInForce, ruleStatistics } from './rule-views.ts';
 import { patchedRules, replacedRules } from './rule-writing.ts';
 import type { KnownRules } from './rule-writing.ts';
-import type {
-  Installation,
-  InstallationProgress,
-  RuleChangeOptions,
-  RulesChanged,
-  RulesControl,
-} from './rules-control.ts';
+import type { RulesChanged, RulesControl } from './rules-control.ts';
 
 /** The API's rules, as the store has them. */
 export interface StoredRules {
@@ -116,13 +110,12 @@ export function createRules(init: RulesInit): Rules {
     storePath: init.storePath,
     log,
     install: async (contents, inForce) => {
-      await change('rule_set', {}, () => ({ ...definitionNow(), contents: contents() }), inForce).finished;
+      const wanted = () => ({ ...definitionNow(), contents: contents() });
+      await changes.begin({ cause: 'rule_set', options: {}, wanted, inForce }).finished;
     },
   });
   const stopClock = startRuleClock(tables);
-  let api: StoredRules = init.stored;
-  /** Of the compiler's thread that knows what the snapshot in force says. */
-  let deathsAtPublication = 0;
+  const changes = createRuleChanges({ ...init, installer, installations });
 
   function definitionNow(): RulesDefinition {
     const { objects, configuration } = init.edge();
@@ -130,74 +123,11 @@ export function createRules(init: RulesInit): Rules {
     const fileRules = snapshots.inForce?.definition?.fileRules ?? configuration.rules;
     const outbounds = configuration.outbounds.map(({ tag }) => ({ tag, ...indexOf(objects.outbounds, tag) }));
     const inbounds = configuration.inbounds.map(({ tag }) => tag);
-    return { apiRules: api.rules, fileRules, contents: ruleSets.contents, outbounds, inbounds };
+    return { apiRules: changes.api.rules, fileRules, contents: ruleSets.contents, outbounds, inbounds };
   }
 
   function known(): KnownRules {
-    return { apiRules: api.rules, rules: snapshots.inForce?.rules ?? [] };
-  }
-
-  function requireRevision(ifRevision: number | undefined): void {
-    if (ifRevision === undefined || ifRevision === api.revision) return;
-    const message = `the rules of the API are at revision ${api.revision}`;
-    throw new SluiceError('rules_revision_conflict', message, { revision: api.revision });
-  }
-
-  /** @param wanted is asked when it is this change's turn; what it throws ends it */
-  function change(
-    cause: InstallationProgress['cause'],
-    options: RuleChangeOptions,
-    wanted: () => RulesDefinition,
-    inForce: () => void = () => {},
-    preparing: PrepareOptions = {},
-  ): Installation {
-    const progress = installations.begin(options.dryRun === true ? 'dry_run' : cause);
-    // What is answered when it is published goes in an object: a promise would be waited for, and everybody with it.
-    const published = init.edge().exclusively(async () => {
-      requireRevision(options.ifRevision);
-      const definition = wanted();
-      const prepared = await installer.prepare(definition, progress, preparing);
-      const publishing = {
-        reconcile: options.reconcile ?? 'reject',
-        ratePerSecond: options.ratePerSecond,
-        revision: api.revision,
-      } as const;
-      if (options.dryRun === true) return { over: await installer.count(prepared, progress, publishing) };
-      const revision = await keepApi(definition, prepared);
-      const over = installer.publish(prepared, progress, { ...publishing, revision });
-      deathsAtPublication = compiler.deaths;
-      inForce();
-      return { over };
-    });
-    const finished = published
-      .then(({ over }) => over)
-      .then(
-        (result) => {
-          Object.assign(progress, { state: 'done', result });
-          return result;
-        },
-        (error: unknown) => {
-          Object.assign(progress, { state: 'failed', error });
-          throw error;
-        },
-      );
-    // Whoever asks later finds the error in the progress.
-    finished.catch(() => {});
-    return { id: progress.id, finished };
-  }
-
-  /** In the store before it is in force. @returns the revision */
-  async function keepApi(definition: RulesDefinition, prepared: PreparedRules): Promise<number> {
-    if (isDeepStrictEqual(definition.apiRules, api.rules)) return api.revision;
-    const stored = { revision: api.revision + 1, rules: definition.apiRules };
-    try {
-      await init.keep(stored);
-    } catch (error) {
-      installer.drop(prepared);
-      throw error;
-    }
-    api = stored;
-    return api.revision;
+    return { apiRules: changes.api.rules, rules: snapshots.inForce?.rules ?? [] };
   }
 
   function rollbackDefinition(id: number): RulesDefinition {
@@ -214,22 +144,29 @@ export function createRules(init: RulesInit): Rules {
   }
 
   return {
-    current: () => rulesInForce(init.edge().configuration, api, snapshots.inForce, names, ruleSets),
-    replace: (rules, options) =>
-      change('api', options, () => ({ ...definitionNow(), apiRules: replacedRules(rules, known()) })),
-    patch: (changes, options) =>
-      change('api', options, () => ({ ...definitionNow(), apiRules: patchedRules(changes, known()) })),
-    rollback: (id, options) =>
-      change('rollback', options, () => rollbackDefinition(id), undefined, { rollbackOf: id }),
+    current: () => rulesInForce(init.edge().configuration, changes.api, snapshots.inForce, names, ruleSets),
+    replace(rules, options) {
+      const wanted = () => ({ ...definitionNow(), apiRules: replacedRules(rules, known()) });
+      return changes.begin({ cause: 'api', options, wanted });
+    },
+    patch(patches, options) {
+      const wanted = () => ({ ...definitionNow(), apiRules: patchedRules(patches, known()) });
+      return changes.begin({ cause: 'api', options, wanted });
+    },
+    rollback(id, options) {
+      const wanted = () => rollbackDefinition(id);
+      return changes.begin({ cause: 'rollback', options, wanted, preparing: { rollbackOf: id } });
+    },
     snapshots: () => snapshots.status(),
     async explain(connection) {
       if (snapshots.inForce === undefined) {
         throw new SluiceError('snapshot_unknown', 'no rules are in force', { snapshot: null });
       }
       // The thread that knew its rules has died: its successor learns them by compiling them.
-      if (compiler.deaths !== deathsAtPublication) {
-        await change('rule_set', { reconcile: 'none' }, definitionNow, undefined, { isForced: true })
-          .finished;
+      if (installer.isForgotten) {
+        const options = { reconcile: 'none' } as const;
+        const preparing = { isForced: true };
+        await changes.begin({ cause: 'rule_set', options, wanted: definitionNow, preparing }).finished;
       }
       return compiler.explain(snapshots.inForce.id, connection);
     },
@@ -253,7 +190,7 @@ export function createRules(init: RulesInit): Rules {
         const compile = (contents: RuleSetContents) => {
           const inbounds = configuration.inbounds.map(({ tag }) => tag);
           const fileRules = configuration.rules;
-          const definition = { apiRules: api.rules, fileRules, contents, outbounds, inbounds };
+          const definition = { apiRules: changes.api.rules, fileRules, contents, outbounds, inbounds };
           return installer.prepare(definition, progress);
         };
         const { ruleSets: sets, geo } = configuration;
@@ -265,9 +202,12 @@ export function createRules(init: RulesInit): Rules {
       }
     },
     publishFile({ rules, ruleSets: prepared, progress }) {
-      const options = { reconcile: 'reject', ratePerSecond: undefined, revision: api.revision } as const;
+      const options = {
+        reconcile: 'reject',
+        ratePerSecond: undefined,
+        revision: changes.api.revision,
+      } as const;
       const over = installer.publish(rules, progress, options);
-      deathsAtPublication = compiler.deaths;
       void ruleSets
         .adopt(prepared)
         .catch((error: unknown) =>
