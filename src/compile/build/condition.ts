@@ -24,6 +24,7 @@ import type { Condition, Items } from '../rule.ts';
 import { allOf, anyOf, not } from './program.ts';
 import type { Node } from './program.ts';
 import type { References } from './context.ts';
+import { allWantText, expressionNodes } from './expressions.ts';
 import type { Indexes } from './indexes.ts';
 
 /** Items of a group that only a rest program can judge, or that need a name. */
@@ -43,9 +44,9 @@ function hasIndexedDestination(items: Items): boolean {
   );
 }
 
-/** Whether nothing but a keyword can satisfy the destination. */
+/** Whether nothing can satisfy the destination of a name that holds no keyword. */
 function wantsKeyword(items: Items): boolean {
-  return items.domainKeyword.length > 0 && items.domainRegex.length === 0 && !hasIndexedDestination(items);
+  return hasText(items) && !hasIndexedDestination(items) && allWantText(items.domainRegex);
 }
 
 /**
@@ -212,7 +213,7 @@ export class Conditions {
       if (items.domainKeyword.length > 0) {
         any.push({ op: 'keyword', number: this.indexes.keywords(items.domainKeyword) });
       }
-      for (const regex of items.domainRegex) any.push({ op: 'regex', number: this.indexes.regex(regex) });
+      any.push(...expressionNodes(this.indexes, items.domainRegex));
     }
     return anyOf(any);
   }

@@ -102,6 +102,7 @@ export class Indexes {
   private readonly values = new Map<number, Map<number, Bits>>();
   private readonly keywordPatterns: { text: string; predicate: number }[] = [];
   private predicates = 0;
+  private readonly predicateNumbers = new Map<string, number>();
   /** Rules that want a keyword in the name, and have no other destination. */
   private readonly keywordRules = new Set<number>();
   private readonly machines: Int32Array[] = [];
@@ -224,10 +225,15 @@ export class Indexes {
     }
   }
 
-  /** @returns the predicate of these keywords */
+  /** @returns the predicate of these keywords: whoever asks for the same ones shares it */
   keywords(texts: readonly string[]): number {
-    const predicate = this.predicates++;
-    for (const text of texts) this.keywordPatterns.push({ text, predicate });
+    const key = JSON.stringify(texts);
+    let predicate = this.predicateNumbers.get(key);
+    if (predicate === undefined) {
+      predicate = this.predicates++;
+      this.predicateNumbers.set(key, predicate);
+      for (const text of texts) this.keywordPatterns.push({ text, predicate });
+    }
     return predicate;
   }
 

@@ -61,3 +61,20 @@ test('a name of a keyword that nearly matches everywhere costs no more than its 
   expect(costMs).toBeLessThan(500);
   expect(out.every((word) => word === 0)).toBe(true);
 });
+
+test('a keyword of many rules is entered once a name, however often it is in it', async () => {
+  // 60 lengths, all of which end with most bytes; 500 predicates each.
+  const patterns = Array.from({ length: 30_000 }, (_, predicate) => ({
+    text: 'a'.repeat(1 + (predicate % 60)),
+    predicate,
+  }));
+  const machine = buildKeywords(patterns, patterns.length);
+  const bytes = Buffer.from('a'.repeat(253));
+  const out = new Int32Array(Math.ceil(patterns.length / 32));
+  const costMs = await costMsOf(() => {
+    for (let i = 0; i < 50; i++) scanKeywords(machine, 0, bytes, bytes.length, out);
+  });
+  expect(out.subarray(0, -1).every((word) => word === -1)).toBe(true);
+  // Entered at every byte, 30,000 of them would take milliseconds a name.
+  expect(costMs / 50).toBeLessThan(1);
+});

@@ -70,6 +70,28 @@ export function buildKeywords(patterns: readonly Keyword[], predicates: number):
   return words;
 }
 
+/**
+ * What the keywords weigh that end with one byte of a name: by each state at which any does, the sum over the predicates of
+ * it and of the shorter states that it implies. No name has more such sums than bytes.
+ */
+export function weighEnds(patterns: readonly Keyword[], weightOf: (predicate: number) => number): number[] {
+  const trie = buildTrie(patterns);
+  const count = trie.children.length;
+  const listed = new Int32Array(count);
+  const order = linkFailures(trie, new Int32Array(count), listed);
+  const weights = new Float64Array(count);
+  const ends: number[] = [];
+  for (const state of order) {
+    const set = trie.predicates[state];
+    if (set === undefined) continue;
+    let weight = weights[listed[state] as number] as number;
+    for (const predicate of set) weight += weightOf(predicate);
+    weights[state] = weight;
+    ends.push(weight);
+  }
+  return ends;
+}
+
 function buildTrie(patterns: readonly Keyword[]): Trie {
   const trie: Trie = { children: [undefined], predicates: [undefined] };
   for (const { text, predicate } of patterns) {
@@ -91,8 +113,8 @@ function buildTrie(patterns: readonly Keyword[]): Trie {
   return trie;
 }
 
-/** By breadth: what a state fails to is shorter, so it is linked already. */
-function linkFailures({ children, predicates }: Trie, fails: Int32Array, listed: Int32Array): void {
+/** By breadth: what a state fails to is shorter, so it is linked already. @returns the states in this order, but for the first */
+function linkFailures({ children, predicates }: Trie, fails: Int32Array, listed: Int32Array): Int32Array {
   const queue = new Int32Array(children.length);
   let end = 0;
   for (const next of children[0]?.values() ?? []) queue[end++] = next;
@@ -107,6 +129,7 @@ function linkFailures({ children, predicates }: Trie, fails: Int32Array, listed:
       queue[end++] = next;
     }
   }
+  return queue.subarray(0, end);
 }
 
 function writeTransition(words: Int32Array, mask: number, key: number, next: number): void {

@@ -7,14 +7,20 @@
 
 import { nearest } from '../../config/nearest.ts';
 import { type Path, quoted, shown } from '../../config/mistakes.ts';
-import { NESTING_MAX } from '../../layout/rules.ts';
+import { NESTING_MAX, RULES_MAX } from '../../layout/rules.ts';
+import { isDestinationOnly } from '../build/block.ts';
 import { type Condition, type Items, NO_ITEMS } from '../rule.ts';
+import { TextBounds } from '../text-bounds.ts';
 import { type Complaints, complain } from './complaints.ts';
 import { ADGUARD, type ItemReading, ITEMS, RULES_READ_MAX, UNJUDGED } from './items.ts';
 
 export interface HeadlessReading extends ItemReading {
   readonly mistakes: Complaints;
+  /** Of a binary file: there are items that no other has. */
+  readonly isBinary: boolean;
   rules: number;
+  /** Those of the set that say more than destinations: the others are put together. */
+  apart: number;
   /** Rules that were left out, and where the first stands. */
   leftOut: number;
   leftOutPath: Path | undefined;
@@ -27,8 +33,18 @@ type Written = Readonly<Record<string, unknown>>;
 const LOGICAL_KEYS = new Set(['type', 'mode', 'rules', 'invert']);
 const PLAIN_KEYS = [...ITEMS.keys(), ...UNJUDGED, 'invert', 'type'];
 
-export function newReading(mistakes: Complaints): HeadlessReading {
-  return { mistakes, rules: 0, values: 0, leftOut: 0, leftOutPath: undefined, unjudged: new Map() };
+export function newReading(mistakes: Complaints, isBinary: boolean): HeadlessReading {
+  return {
+    mistakes,
+    isBinary,
+    bounds: new TextBounds(),
+    rules: 0,
+    apart: 0,
+    values: 0,
+    leftOut: 0,
+    leftOutPath: undefined,
+    unjudged: new Map(),
+  };
 }
 
 /** @param written the value of `rules` */
@@ -45,8 +61,16 @@ export function readRules(reading: HeadlessReading, written: unknown, path: Path
       break;
     }
     const condition = readRule(reading, one, [...path, index], 0, false);
-    if (condition !== undefined) conditions.push(condition);
+    if (condition === undefined) continue;
+    conditions.push(condition);
+    if (condition.kind === 'items' && isDestinationOnly(condition)) continue;
+    if (++reading.apart === RULES_MAX + 1) {
+      const expected = `at most ${RULES_MAX} rules that say more than destinations`;
+      complain(reading.mistakes, { path: [...path, index], found: 'one more', expected });
+    }
   }
+  const beyond = reading.bounds.beyondWork();
+  if (beyond !== undefined) complain(reading.mistakes, { path: beyond.place, ...beyond.excess });
   return conditions;
 }
 
@@ -69,7 +93,7 @@ function readRule(
   const rule = written as Written;
   if (rule['type'] === 'logical') return readLogical(reading, rule, path, depth, isInverted);
   const isPlain = rule['type'] === undefined || rule['type'] === '' || rule['type'] === 'default';
-  if (isPlain) return readPlain(reading, rule, path);
+  if (isPlain) return readPlain(reading, rule, path, depth);
   const found = shown(rule['type'], path);
   complain(reading.mistakes, { path: [...path, 'type'], found, expected: '"logical" or "default"' });
   return undefined;
@@ -118,7 +142,12 @@ function readLogical(
   return { kind: 'logical', mode, invert, rules: children };
 }
 
-function readPlain(reading: HeadlessReading, rule: Written, path: Path): Condition | undefined {
+function readPlain(
+  reading: HeadlessReading,
+  rule: Written,
+  path: Path,
+  depth: number,
+): Condition | undefined {
   const items: { -readonly [Key in keyof Items]: Items[Key] } = { ...NO_ITEMS };
   items.invert = readInvert(reading, rule, path);
   const mistakesBefore = reading.mistakes.told.length + reading.mistakes.untold;
@@ -130,7 +159,7 @@ function readPlain(reading: HeadlessReading, rule: Written, path: Path): Conditi
     if (key === 'invert' || key === 'type') continue;
     // As sing-box has it: what is empty or false is no condition.
     if ((Array.isArray(value) && value.length === 0) || (value === false && UNJUDGED.has(key))) continue;
-    if (read !== undefined) {
+    if (read !== undefined && (key !== ADGUARD || reading.isBinary)) {
       const values: readonly unknown[] = Array.isArray(value) ? value : [value];
       const isJudged = read(reading, items, values, Array.isArray(value) ? [...path, key] : path, key);
       if (!isJudged) unjudged = key;
@@ -141,6 +170,10 @@ function readPlain(reading: HeadlessReading, rule: Written, path: Path): Conditi
     } else {
       complainKey(reading, key, path, PLAIN_KEYS);
     }
+  }
+  if (items.domainKeyword.length > 0 && (depth > 0 || !isDestinationOnly(items))) {
+    const excess = reading.bounds.addPredicate();
+    if (excess !== undefined) complain(reading.mistakes, { path, ...excess });
   }
   if (reading.mistakes.told.length + reading.mistakes.untold > mistakesBefore) return undefined;
   if (!hasItems) {

@@ -3,8 +3,8 @@
 
 import { type Path, quoted, shown } from '../../config/mistakes.ts';
 import { NETWORK_TCP, NETWORK_UDP } from '../../layout/rules.ts';
-import { regexMistake } from '../build/regex-machine.ts';
 import type { Items, Network, Range } from '../rule.ts';
+import type { TextBounds } from '../text-bounds.ts';
 import { addAdGuardPattern } from './adguard.ts';
 import { type Complaints, complain } from './complaints.ts';
 import { nameOf, networkOf, suffixOf } from './names.ts';
@@ -14,12 +14,15 @@ export const RULES_READ_MAX = 262_144;
 /** Values of all items of a file: 4 million names are 400 MB. */
 export const VALUES_READ_MAX = 4_000_000;
 const PORT_MAX = 65_535;
+/** Of a keyword: what is longer than any name is in none. */
+const NAME_CHARACTERS_MAX = 253;
 const TEXT_CHARACTERS_MAX = 4_096;
 const NETWORK_FORMS = 'a network such as 10.0.0.0/8 or 2001:db8::/32, or an address';
 const RANGE_FORMS = 'ports from:to such as 1000:2000, :3000 or 4000:, from not above to';
 
 export interface ItemReading {
   readonly mistakes: Complaints;
+  readonly bounds: TextBounds<Path>;
   values: number;
 }
 
@@ -59,7 +62,7 @@ export const ITEMS: ReadonlyMap<string, ReadItem> = new Map<string, ReadItem>([
     'domain_suffix',
     listOf('domainSuffix', domainSuffixOf, 'a domain name such as example.com or .example.com'),
   ],
-  ['domain_keyword', listOf('domainKeyword', keywordOf, 'a part of a domain name')],
+  ['domain_keyword', readKeywords],
   ['domain_regex', readRegexes],
   ['source_ip_cidr', listOf('sourceIpCidr', cidrOf, NETWORK_FORMS)],
   ['ip_cidr', listOf('ipCidr', cidrOf, NETWORK_FORMS)],
@@ -121,6 +124,10 @@ function valuePath(path: Path, key: string, index: number): Path {
   return path.at(-1) === key ? [...path, index] : [...path, key];
 }
 
+function listPath(path: Path, key: string): Path {
+  return path.at(-1) === key ? path : [...path, key];
+}
+
 function domainOf(value: unknown): string | undefined {
   return typeof value === 'string' ? nameOf(value) : undefined;
 }
@@ -130,7 +137,7 @@ function domainSuffixOf(value: unknown): Items['domainSuffix'][number] | undefin
 }
 
 function keywordOf(value: unknown): string | undefined {
-  if (typeof value !== 'string' || value.length > TEXT_CHARACTERS_MAX) return undefined;
+  if (typeof value !== 'string' || value.length > NAME_CHARACTERS_MAX) return undefined;
   return /^[!-~]+$/.test(value) ? value.toLowerCase() : undefined;
 }
 
@@ -170,16 +177,45 @@ function readRegexes(
   const list: string[] = [];
   for (const [index, value] of values.entries()) {
     const text = textOf(value);
-    const mistake = text === undefined ? undefined : regexMistake(text);
     if (text === undefined) complainValue(reading, value, path, key, index, 'a regular expression');
-    else if (mistake === undefined) list.push(text);
-    else {
-      const { wrong, at, expected } = mistake;
-      const message = `${quoted(text)} is no expression that is judged here: ${wrong} at character ${at + 1}`;
-      complain(reading.mistakes, { path: valuePath(path, key, index), found: wrong, expected, message });
-    }
+    else if (isExpression(reading, text, text, valuePath(path, key, index))) list.push(text);
   }
   items.domainRegex = [...items.domainRegex, ...list];
+  return true;
+}
+
+/** @param written what stands there for the expression */
+function isExpression(reading: ItemReading, text: string, written: string, path: Path): boolean {
+  const wrong = reading.bounds.addExpression(text, path);
+  if (wrong === undefined) return true;
+  if ('message' in wrong) {
+    complain(reading.mistakes, { path, ...wrong });
+    return false;
+  }
+  // Of a pattern that was put into other words nobody knows their characters.
+  const where = text === written ? `${wrong.wrong} at character ${wrong.at + 1}` : wrong.wrong;
+  const message = `${quoted(written)} is no expression that is judged here: ${where}`;
+  complain(reading.mistakes, { path, found: wrong.wrong, expected: wrong.expected, message });
+  return false;
+}
+
+const readKeywordList = listOf(
+  'domainKeyword',
+  keywordOf,
+  'a part of a domain name, of at most 253 characters',
+);
+
+function readKeywords(
+  reading: ItemReading,
+  items: Writable,
+  values: readonly unknown[],
+  path: Path,
+  key: string,
+): boolean {
+  const before = items.domainKeyword.length;
+  readKeywordList(reading, items, values, path, key);
+  const excess = reading.bounds.addKeywords(items.domainKeyword.slice(before));
+  if (excess !== undefined) complain(reading.mistakes, { path: listPath(path, key), ...excess });
   return true;
 }
 
@@ -216,9 +252,16 @@ function readAdGuard(
     domainRegex: [...items.domainRegex],
   };
   for (const [index, value] of values.entries()) {
-    const isRead = typeof value === 'string' && addAdGuardPattern(lists, value);
-    if (!isRead) complainValue(reading, value, path, key, index, 'a pattern such as ||example.com^');
+    const expressions = lists.domainRegex.length;
+    if (typeof value !== 'string' || !addAdGuardPattern(lists, value)) {
+      complainValue(reading, value, path, key, index, 'a pattern such as ||example.com^');
+      continue;
+    }
+    const expression = lists.domainRegex[expressions];
+    if (expression !== undefined) isExpression(reading, expression, value, valuePath(path, key, index));
   }
+  const excess = reading.bounds.addKeywords(lists.domainKeyword.slice(items.domainKeyword.length));
+  if (excess !== undefined) complain(reading.mistakes, { path: listPath(path, key), ...excess });
   Object.assign(items, lists);
   return true;
 }

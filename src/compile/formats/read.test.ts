@@ -124,7 +124,7 @@ describe('source format', () => {
       '9:5 rules.4: no conditions, expected at least one item',
       '10:5 rules.5: 7, expected a headless rule, a mapping',
       '11:26 rules.6.network.1: "sctp", expected "tcp" or "udp"',
-      '11:53 rules.6.domain_keyword: "", expected a part of a domain name',
+      '11:53 rules.6.domain_keyword: "", expected a part of a domain name, of at most 253 characters',
     ]);
     expect(source({ domian: 'x' }).mistakes[0]?.nearest).toBe('domain');
   });
@@ -403,5 +403,62 @@ describe('guessing', () => {
     expect(guess('ads.txt', '0.0.0.0 ads.example')).toBe('domains');
     expect(guess('empty', '')).toBe('domains');
     expect(guess('Country.mmdb', '')).toBe('mmdb');
+  });
+});
+
+describe('bounds of a set', () => {
+  it('refuses patterns of AdGuard in text, and those that become too large an expression', () => {
+    const text = JSON.stringify({ version: 3, rules: [{ adguard_domain: ['||a.com^'] }] });
+    expect(told('source', text)).toEqual(['1:24 rules.0.adguard_domain: unknown key "adguard_domain"']);
+    const pattern = `||${'a*b*c-d*e'.repeat(110).slice(0, 1_000)}`;
+    expect(told('binary', writeSrs([{ adguard_domain: ['||a.com^', pattern] }]))).toEqual([
+      expect.stringMatching(/^rules\.0\.adguard_domain\.\d: "\|\|a\*b.* is no expression .*: too large$/),
+    ]);
+  });
+
+  it('refuses keywords that are longer than any name', () => {
+    const { mistakes } = source({ domain_keyword: ['x'.repeat(253), 'x'.repeat(254)] });
+    expect(mistakes).toMatchObject([{ path: ['rules', 0, 'domain_keyword', 1], line: 1 }]);
+  });
+
+  it('refuses more keywords than an automaton is built of, where they become too many', () => {
+    const keywords = (from: number) =>
+      Array.from({ length: 5_000 }, (_, i) => `${from + i}`.padStart(150, 'k'));
+    expect(source({ domain_keyword: keywords(0) }).mistakes).toEqual([]);
+    const rules = [{ domain_keyword: keywords(0) }, { domain: 'a.com' }, { domain_keyword: keywords(5_000) }];
+    const { mistakes } = source(...rules, { domain_keyword: 'more' });
+    expect(mistakes).toMatchObject([{ path: ['rules', 2, 'domain_keyword'], found: 'more' }]);
+    expect(mistakes[0]?.message).toContain('bytes of keywords');
+  });
+
+  it('refuses more rules than a set may have, but for those that name destinations only', () => {
+    const plain = Array.from({ length: 40_000 }, (_, i) => ({ domain_keyword: `k${i}` }));
+    expect(source(...plain).mistakes).toEqual([]);
+    const apart = plain.map((rule) => ({ ...rule, port: 443 }));
+    expect(source(...apart).mistakes.map(({ path }) => path)).toEqual([
+      ['rules', 32_640],
+      ['rules', 32_769],
+    ]);
+    const logical = Array.from({ length: 32_769 }, (_, i) => ({
+      type: 'logical',
+      mode: 'and',
+      rules: [{ domain: `a${i}.com` }, { port: 443 }],
+    }));
+    expect(source(...logical).mistakes).toMatchObject([
+      { path: ['rules', 32_768], line: 1, expected: 'at most 32768 rules that say more than destinations' },
+    ]);
+  });
+
+  it('refuses expressions that workers have no time for, from the first one on that is too much', () => {
+    const heavy = Array.from({ length: 100 }, (_, i) => `[a-z].{${60 + i}}[b-d].{60}[0-9]`);
+    const { mistakes } = source({ domain: 'a.com' }, { domain_regex: heavy });
+    expect(mistakes).toHaveLength(1);
+    expect(mistakes[0]).toMatchObject({ line: 1, expected: expect.stringContaining('a millisecond a name') });
+    const [, , , index] = mistakes[0]?.path ?? [];
+    expect(index).toBeGreaterThan(2);
+    expect(index).toBeLessThan(20);
+    expect(source({ domain_regex: heavy.slice(0, index as number) }).mistakes).toEqual([]);
+    const ordinary = Array.from({ length: 5_000 }, (_, i) => `(^|\\.)ad${i}[0-9]*\\.`);
+    expect(source({ domain_regex: ordinary }).mistakes).toEqual([]);
   });
 });

@@ -72,7 +72,7 @@ function readBinaryRules(bytes: Uint8Array, mistakes: Complaints, warnings: Comp
     complain(mistakes, { path: [], found: 'other bytes', expected, message: read.mistake });
     return [];
   }
-  const reading = newReading(mistakes);
+  const reading = newReading(mistakes, true);
   const rules = readRules(reading, read.rules, ['rules']);
   warnOfLeftOut(reading, warnings);
   return rules;

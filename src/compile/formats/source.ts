@@ -52,7 +52,7 @@ function readVersioned(value: unknown, mistakes: Complaints, warnings: Complaint
     const expected = `a version from 1 to ${VERSION_MAX}`;
     complain(mistakes, { path: ['version'], found: shown(version, []), expected });
   }
-  const reading = newReading(mistakes);
+  const reading = newReading(mistakes, false);
   if (rules === undefined) {
     complain(mistakes, { path: [], found: 'no `rules`', expected: '`rules`, which may be an empty list' });
   }
