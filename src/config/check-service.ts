@@ -2,7 +2,14 @@
 // wrong. What only the services in force can tell (who owns a name, who has a user) is not looked at here. Control thread.
 
 import type { Service } from './configuration.ts';
-import { type Complaint, messageOf, type Path, pathText, type RequestMistake } from './mistakes.ts';
+import {
+  type Complaint,
+  MISTAKES_MAX,
+  messageOf,
+  type Path,
+  pathText,
+  type RequestMistake,
+} from './mistakes.ts';
 import { notEnforced } from './not-enforced.ts';
 import type { Reading } from './reading.ts';
 import { checkServiceReferences, collectIdentities } from './references.ts';
@@ -23,8 +30,6 @@ export interface CheckedServices {
   readonly warnings: readonly RequestMistake[];
 }
 
-const MISTAKES_MAX = 1_000;
-
 /**
  * @param list of plain values; they are changed where there are mistakes
  * @param pathOf where a service stands in what was sent; paths go on from there
@@ -34,9 +39,10 @@ export function checkServices(
   context: ServiceContext,
   pathOf: (place: number) => Path = (place) => ['services', place],
 ): CheckedServices {
-  const { written, complaints } = checkServicesShape({ services: list });
+  const { written, complaints, untold } = checkServicesShape({ services: list });
   const reading: Reading = {
-    mistakes: complaints.slice(0, MISTAKES_MAX),
+    mistakes: [...complaints],
+    untold,
     warnings: [],
     baseDirectory: context.baseDirectory,
   };

@@ -12,7 +12,7 @@ import { parseListen, parseSocketPath } from './addresses.ts';
 import type { Admin, Configuration, Inbound, Listen, Outbound, Service, Timeouts } from './configuration.ts';
 import { readDocument } from './document.ts';
 import { findTargetLoops, readInbound } from './inbounds.ts';
-import type { Mistake } from './mistakes.ts';
+import { type Mistake, MISTAKES_MAX, restOf } from './mistakes.ts';
 import { notEnforced } from './not-enforced.ts';
 import { IMPLICIT_DIRECT, readOutbound } from './outbounds.ts';
 import { type Reading, read } from './reading.ts';
@@ -32,8 +32,6 @@ export interface Checked {
 
 /** Deadlines are counted in 31 bits of milliseconds on the workers' wheels. */
 const TIMEOUT_MS = { min: 1, max: 24 * 24 * 3_600_000 };
-/** Nobody mends more in one go, and a wrong program may write a mistake into each of a million lines. */
-const MISTAKES_MAX = 1_000;
 
 type Written = Partly<WrittenConfiguration>;
 
@@ -43,18 +41,19 @@ type Written = Partly<WrittenConfiguration>;
  */
 export function checkConfiguration(text: string, fileName: string, checkRules?: RuleChecker): Checked {
   const document = readDocument(text);
-  const reading: Reading = { mistakes: [], warnings: [], baseDirectory: dirname(resolve(fileName)) };
+  const baseDirectory = dirname(resolve(fileName));
+  const reading: Reading = { mistakes: [], untold: 0, warnings: [], baseDirectory };
   let configuration: Configuration | undefined;
   if (document.value !== undefined) {
-    const { written, complaints } = checkShape(document.value);
-    reading.mistakes.push(...complaints.slice(0, MISTAKES_MAX));
+    const { written, complaints, untold } = checkShape(document.value);
+    for (const complaint of complaints) reading.mistakes.push(complaint);
+    reading.untold += untold;
     const complained = complainedRules(complaints);
     configuration = readConfiguration(reading, written, resolve(fileName), complained, checkRules);
   }
-  const mistakes = inOrder([
-    ...document.mistakes,
-    ...document.locate(reading.mistakes.slice(0, MISTAKES_MAX)),
-  ]);
+  const told = document.locate(reading.mistakes.slice(0, MISTAKES_MAX));
+  const untold = reading.untold + reading.mistakes.length - told.length;
+  const mistakes = withRest(inOrder([...document.mistakes, ...told]), untold);
   const warnings = inOrder(document.locate(reading.warnings.slice(0, MISTAKES_MAX)));
   if (mistakes.length > 0 || configuration === undefined) return { mistakes, warnings };
   return { configuration, mistakes, warnings };
@@ -82,8 +81,10 @@ function readConfiguration(
   checkAdminAddresses(reading, admin, inbounds);
   findTargetLoops(reading, inbounds);
   const judged = checkRules?.(written.rules ?? [], ruleNames(names, written), complained);
-  reading.mistakes.push(...(judged?.mistakes ?? []));
-  reading.warnings.push(...notEnforced(written), ...(judged?.warnings ?? []));
+  for (const mistake of judged?.mistakes ?? []) reading.mistakes.push(mistake);
+  reading.untold += judged?.untold ?? 0;
+  for (const warning of notEnforced(written)) reading.warnings.push(warning);
+  for (const warning of judged?.warnings ?? []) reading.warnings.push(warning);
 
   const usable: Outbound[] = outbounds.filter((outbound) => outbound !== undefined);
   if (usable.length === 0) usable.push(IMPLICIT_DIRECT);
@@ -176,6 +177,13 @@ function checkAdminAddresses(
   }
 }
 
+/** Where the last one is that is told. */
+function withRest(told: readonly Mistake[], untold: number): readonly Mistake[] {
+  const last = told.at(-1);
+  if (last === undefined || untold === 0) return told;
+  return [...told, { ...restOf(untold), path: '', line: last.line, column: last.column }];
+}
+
 function inOrder(mistakes: readonly Mistake[]): Mistake[] {
-  return [...mistakes].sort((a, b) => a.line - b.line || a.column - b.column).slice(0, MISTAKES_MAX);
+  return [...mistakes].sort((a, b) => a.line - b.line || a.column - b.column);
 }

@@ -37,6 +37,8 @@ export interface Complaint {
   readonly message?: string;
 }
 
+/** Nobody mends more in one go, and a wrong program may write a mistake into each of a million lines. */
+export const MISTAKES_MAX = 1_000;
 const SHOWN_LENGTH_MAX = 60;
 
 /** `services[0].rate.up`; keys that are not plain words are quoted. */
@@ -77,6 +79,12 @@ function isSecret(path: Path): boolean {
 export function messageOf(complaint: Complaint): string {
   const message = complaint.message ?? `found ${complaint.found}, expected ${complaint.expected}`;
   return complaint.nearest === undefined ? message : `${message}; did you mean ${quoted(complaint.nearest)}?`;
+}
+
+/** What stands for all that is not told. */
+export function restOf(untold: number): Pick<Mistake, 'found' | 'expected' | 'message'> {
+  const message = `and ${untold} more ${untold === 1 ? 'mistake' : 'mistakes'} that are not told`;
+  return { found: `${untold} more`, expected: 'none', message };
 }
 
 /** `edge.yaml:12:7 inbounds[0].lisen: unknown key "lisen"; did you mean "listen"?`, one line for each. */

@@ -4,13 +4,21 @@
 
 import type { UnitMistake } from '../policy/units.ts';
 import type { AddressMistake } from './addresses.ts';
-import { type Complaint, type Path, shown } from './mistakes.ts';
+import { type Complaint, MISTAKES_MAX, type Path, shown } from './mistakes.ts';
 
 export interface Reading {
   readonly mistakes: Complaint[];
+  /** Those beyond MISTAKES_MAX, of which only the number is kept. */
+  untold: number;
   readonly warnings: Complaint[];
   /** What relative paths start from. */
   readonly baseDirectory: string;
+}
+
+/** For what may be wrong in each line of a long list: words are only made for what is told. */
+export function complain(reading: Pick<Reading, 'mistakes' | 'untold'>, describe: () => Complaint): void {
+  if (reading.mistakes.length < MISTAKES_MAX) reading.mistakes.push(describe());
+  else reading.untold++;
 }
 
 /** Reads a string by a parser of units or addresses, and complains in its words. */
@@ -23,10 +31,12 @@ export function read<Value extends string | number | object>(
   if (text === undefined) return undefined;
   const value = parse(text);
   if (!isMistake(value)) return value;
-  const found = shown(text, path);
-  const near = 'nearest' in value ? value.nearest : undefined;
-  const message = `${found} ${value.wrong}; expected ${value.expected}`;
-  reading.mistakes.push({ path, found, expected: value.expected, nearest: near, message });
+  complain(reading, () => {
+    const found = shown(text, path);
+    const near = 'nearest' in value ? value.nearest : undefined;
+    const message = `${found} ${value.wrong}; expected ${value.expected}`;
+    return { path, found, expected: value.expected, nearest: near, message };
+  });
   return undefined;
 }
 

@@ -7,7 +7,7 @@ import { inboundTag } from './inbounds.ts';
 import { type Path, pathText, quoted } from './mistakes.ts';
 import { nearest } from './nearest.ts';
 import { findGroupLoops, outboundTag } from './outbounds.ts';
-import type { Reading } from './reading.ts';
+import { complain, type Reading } from './reading.ts';
 import type { WrittenConfiguration } from './schema.ts';
 import type { Partly } from './shape.ts';
 
@@ -189,19 +189,21 @@ function unique(
 
 /** Complains of a name that nothing has. Also for those who check rules. */
 export function refer(
-  reading: Pick<Reading, 'mistakes'>,
+  reading: Pick<Reading, 'mistakes' | 'untold'>,
   path: Path,
   value: string | undefined,
   kind: string,
   names: { has(name: string): boolean; keys(): Iterable<string>; readonly size: number },
 ): void {
   if (value === undefined || names.has(value)) return;
-  const found = quoted(value);
-  const expected =
-    names.size === 0
-      ? `the tag of ${/^[aeiou]/.test(kind) ? 'an' : 'a'} ${kind}`
-      : `one of ${[...names.keys()].slice(0, 10).join(', ')}`;
-  const near = nearest(value, names.keys());
-  const message = `${kind} ${found} is not defined`;
-  reading.mistakes.push({ path, found, expected, nearest: near, message });
+  complain(reading, () => {
+    const found = quoted(value);
+    const expected =
+      names.size === 0
+        ? `the tag of ${/^[aeiou]/.test(kind) ? 'an' : 'a'} ${kind}`
+        : `one of ${[...names.keys()].slice(0, 10).join(', ')}`;
+    const near = nearest(value, names.keys());
+    const message = `${kind} ${found} is not defined`;
+    return { path, found, expected, nearest: near, message };
+  });
 }

@@ -20,6 +20,8 @@ export interface RuleNames {
 
 export interface JudgedRules {
   readonly mistakes: readonly Complaint[];
+  /** How many more there are. */
+  readonly untold: number;
   readonly warnings: readonly Complaint[];
 }
 

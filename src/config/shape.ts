@@ -5,7 +5,7 @@
 // the indexes of the lists, and say nothing twice.
 
 import { Ajv, type ErrorObject, type ValidateFunction } from 'ajv';
-import { type Complaint, type Path, shown } from './mistakes.ts';
+import { type Complaint, MISTAKES_MAX, type Path, shown } from './mistakes.ts';
 import { nearest } from './nearest.ts';
 import {
   configurationSchema,
@@ -15,6 +15,7 @@ import {
   VARIANT_KEYS,
   type WrittenConfiguration,
 } from './schema.ts';
+import { withoutOtherBranches } from './shape-branches.ts';
 
 /** Every key may be missing, every element may have been cut out; what is there has the right type. */
 export type Partly<Written> = Written extends readonly (infer Item)[]
@@ -28,7 +29,9 @@ export type WrittenServices = Pick<Required<WrittenConfiguration>, 'services'>;
 
 export interface Shape<Written = WrittenConfiguration> {
   readonly written: Partly<Written>;
+  /** At most MISTAKES_MAX, and how many more there are. */
   readonly complaints: readonly Complaint[];
+  readonly untold: number;
 }
 
 /** Compiled when it is first needed: it takes longer than most checks. */
@@ -65,47 +68,54 @@ export function checkServicesShape(value: unknown): Shape<WrittenServices> {
   return checkBy<WrittenServices>(servicesValidator(), value);
 }
 
+/** Lists that may be very long, each with who checks it alone. */
+const LISTS = [
+  ['services', servicesValidator],
+  ['rules', rulesValidator],
+] as const;
+/** For each element that is wrong the validator copies the errors of all before it, so that it sees a few at a time. */
+const PART_LENGTH = 256;
+
+interface Found {
+  readonly complaints: Complaint[];
+  untold: number;
+}
+
 function checkBy<Written>(validate: ValidateFunction, value: unknown): Shape<Written> {
-  if (validate(value)) return { written: value as Partly<Written>, complaints: [] };
-  const root = value;
+  const isObject = typeof value === 'object' && value !== null && !Array.isArray(value);
+  const root = (isObject ? value : {}) as Record<string, unknown>;
+  const found: Found = { complaints: [], untold: 0 };
+  const long = LISTS.flatMap(([key, validatorOf]) => {
+    const list = root[key];
+    return Array.isArray(list) && list.length > PART_LENGTH ? { key, validatorOf, list } : [];
+  });
+  for (const { key, list } of long) root[key] = list.slice(0, PART_LENGTH);
+  checkPart(validate, value, 0, found);
+  for (const { key, validatorOf, list } of long) {
+    const checked = root[key] as unknown[];
+    for (let from = PART_LENGTH; from < list.length; from += PART_LENGTH) {
+      const part: unknown[] = list.slice(from, from + PART_LENGTH);
+      checkPart(validatorOf(), { [key]: part }, from, found);
+      for (const one of part) checked.push(one);
+    }
+  }
+  return { written: root as Partly<Written>, ...found };
+}
+
+/** @param from how many elements stand before those of the list that it is */
+function checkPart(validate: ValidateFunction, value: unknown, from: number, found: Found): void {
+  if (validate(value)) return;
   const errors = withoutOtherBranches(validate.errors ?? []);
-  const mistyped = mistypedKeys(errors);
-  const complaints: Complaint[] = [];
-  for (const error of errors) {
+  // What is told is put into words, and compared with all that may have been meant; the rest is only cut out.
+  const told = errors.slice(0, MISTAKES_MAX - found.complaints.length);
+  const mistyped = mistypedKeys(told);
+  for (const error of told) {
     if (error.keyword === 'required' && mistyped.has(keyId(error, error.params.missingProperty))) continue;
-    const complaint = complaintOf(error, pathOf(root, error.instancePath));
-    if (complaint !== undefined) complaints.push(complaint);
+    const complaint = complaintOf(error, movedBy(from, pathOf(value, error.instancePath)));
+    if (complaint !== undefined) found.complaints.push(complaint);
   }
-  for (const error of errors) cut(root, error);
-  const isObject = typeof root === 'object' && root !== null && !Array.isArray(root);
-  return { written: (isObject ? root : {}) as Partly<Written>, complaints };
-}
-
-/** Keywords that only say that a combination failed, where other errors or the branch taken say how. */
-const NOT_TOLD: ReadonlySet<string> = new Set(['oneOf', 'if']);
-
-/** Replaces the errors of every failed `anyOf` by those of the branch whose type the value has, or by one error. */
-function withoutOtherBranches(errors: readonly ErrorObject[]): readonly ErrorObject[] {
-  let kept = errors.filter((error) => !NOT_TOLD.has(error.keyword));
-  for (const union of errors) {
-    if (union.keyword !== 'anyOf') continue;
-    const isInside = (error: ErrorObject) =>
-      error.schemaPath.startsWith(`${union.schemaPath}/`) &&
-      error.instancePath.startsWith(union.instancePath);
-    const inside = kept.filter(isInside);
-    const branches = (union.schema as unknown[]).map((_, index) =>
-      inside.filter((error) => error.schemaPath.startsWith(`${union.schemaPath}/${index}/`)),
-    );
-    const meant = branches.find((branch) => !branch.some((error) => isOtherType(error, union)));
-    kept = kept.filter((error) => !isInside(error) && (error !== union || meant === undefined));
-    if (meant !== undefined) kept.push(...meant);
-  }
-  return kept;
-}
-
-function isOtherType(error: ErrorObject, union: ErrorObject): boolean {
-  if (error.instancePath !== union.instancePath) return false;
-  return error.keyword === 'type' || error.keyword === 'const' || error.keyword === 'enum';
+  found.untold += errors.length - told.length;
+  for (const error of errors) cut(value, error);
 }
 
 /** Keys that an unknown key of the same object is probably meant to be: not to be told as missing as well. */
@@ -242,6 +252,11 @@ function pathOf(root: unknown, pointer: string): Path {
     value = (value as Record<string, unknown> | undefined)?.[step];
   }
   return path;
+}
+
+function movedBy(from: number, path: Path): Path {
+  const [list, place, ...rest] = path;
+  return list === undefined || typeof place !== 'number' ? path : [list, place + from, ...rest];
 }
 
 function cut(root: unknown, error: ErrorObject): void {

@@ -4,7 +4,7 @@
 //
 //   plain values → shape (the schema of the file) → conditions and actions → ids → warnings
 
-import { type Complaint, type Path, pathText, quoted } from '../../config/mistakes.ts';
+import { type Complaint, MISTAKES_MAX, type Path, pathText, quoted, restOf } from '../../config/mistakes.ts';
 import { rulesNotEnforced } from '../../config/not-enforced.ts';
 import type { Reading } from '../../config/reading.ts';
 import { complainedRules, type JudgedRules, type RuleNames } from '../../config/rule-checker.ts';
@@ -29,6 +29,7 @@ export interface RulesInit {
 export interface CheckedRules {
   /** In the order of their evaluation; whole only where there are no mistakes. */
   readonly rules: Rule[];
+  /** At most MISTAKES_MAX, and one that says how many more. */
   readonly mistakes: RuleComplaint[];
   readonly warnings: RuleComplaint[];
 }
@@ -44,7 +45,6 @@ interface Draft {
   readonly rule: Omit<Rule, 'id'>;
 }
 
-const MISTAKES_MAX = 1_000;
 /** Logical rules may nest much less; what is deeper would exhaust the stack of those who look at it. */
 const DEPTH_MAX = 64;
 
@@ -53,23 +53,37 @@ export function checkRules(init: RulesInit): CheckedRules {
   const mistakes: RuleComplaint[] = [];
   const warnings: RuleComplaint[] = [];
   const drafts: Draft[] = [];
+  let untold = 0;
   for (const owner of ['api', 'file'] as const) {
     const list = owner === 'api' ? init.apiRules : init.fileRules;
-    const reading: RuleReading = { mistakes: [], warnings: [], baseDirectory: '', isWhole: true };
+    const reading = newReading();
     const { written, bounded } = checkShape(reading, list);
     const complained = complainedRules(reading.mistakes);
-    drafts.push(...readDrafts(reading, written, bounded, complained, owner, init.names));
-    warnings.push(...owned(owner, rulesNotEnforced(written)), ...owned(owner, reading.warnings));
-    mistakes.push(...owned(owner, reading.mistakes));
+    for (const draft of readDrafts(reading, written, bounded, complained, owner, init.names))
+      drafts.push(draft);
+    for (const warning of rulesNotEnforced(written)) warnings.push({ ...warning, owner });
+    for (const warning of reading.warnings) warnings.push({ ...warning, owner });
+    for (const mistake of reading.mistakes) mistakes.push({ ...mistake, owner });
+    untold += reading.untold;
   }
   const rules = named(drafts, mistakes);
   checkBounds(rules, mistakes);
-  warnings.push(...judged(rules, init.names));
+  for (const warning of judged(rules, mistakes, init.names)) warnings.push(warning);
   return {
     rules: rules.map(({ rule }) => rule),
-    mistakes: mistakes.slice(0, MISTAKES_MAX),
+    mistakes: bounded(mistakes, untold),
     warnings: warnings.slice(0, MISTAKES_MAX),
   };
+}
+
+function newReading(): RuleReading {
+  return { mistakes: [], untold: 0, warnings: [], baseDirectory: '', isWhole: true };
+}
+
+function bounded(mistakes: readonly RuleComplaint[], untold: number): RuleComplaint[] {
+  const told = mistakes.slice(0, MISTAKES_MAX);
+  const more = untold + mistakes.length - told.length;
+  return more === 0 ? told : [...told, { ...restOf(more), path: ['rules'] }];
 }
 
 /** As `checkRules`, for the check of a whole file, which has seen to the shape. Is a `RuleChecker`. */
@@ -78,16 +92,14 @@ export function checkFileRules(
   names: RuleNames,
   complained: ReadonlySet<number>,
 ): JudgedRules {
-  const reading: RuleReading = { mistakes: [], warnings: [], baseDirectory: '', isWhole: true };
+  const reading = newReading();
   const drafts = readDrafts(reading, list, list, complained, 'file', names);
   const mistakes: RuleComplaint[] = [...reading.mistakes];
   const rules = named(drafts, mistakes);
   checkBounds(rules, mistakes);
-  return { mistakes, warnings: [...rulesNotEnforced(list), ...reading.warnings, ...judged(rules, names)] };
-}
-
-function owned(owner: Owner, complaints: readonly Complaint[]): RuleComplaint[] {
-  return complaints.map((complaint) => ({ ...complaint, owner }));
+  const about = complained.size > 0 ? [] : judged(rules, mistakes, names);
+  const warnings: Complaint[] = [...rulesNotEnforced(list), ...reading.warnings, ...about];
+  return { mistakes, untold: reading.untold, warnings };
 }
 
 interface Shaped {
@@ -104,8 +116,9 @@ function checkShape(reading: Reading, list: readonly unknown[]): Shaped {
     reading.mistakes.push({ path: ['rules', index], found: 'more', expected, message: 'is nested too deep' });
     return { action: 'reject' };
   });
-  const { written, complaints } = checkRulesShape({ rules: structuredClone(bounded) });
-  reading.mistakes.push(...complaints.slice(0, MISTAKES_MAX));
+  const { written, complaints, untold } = checkRulesShape({ rules: structuredClone(bounded) });
+  for (const complaint of complaints) reading.mistakes.push(complaint);
+  reading.untold += untold;
   return { written: written.rules ?? [], bounded };
 }
 
@@ -132,10 +145,13 @@ function readDrafts(
     if (written === undefined) continue;
     const path: Path = ['rules', index];
     reading.isWhole = !complained.has(index);
+    const before = reading.mistakes.length + reading.untold;
     const condition = readCondition(reading, written, path, names);
     const doing = readDoing(reading, written, path, names);
     if (doing === undefined) continue;
-    warnOfIdleTimeout(reading, written, path, condition, doing.action.kind);
+    // What was wrong may be the very thing that is looked up.
+    const isRight = reading.isWhole && reading.mistakes.length + reading.untold === before;
+    if (isRight) warnOfIdleTimeout(reading, written, path, condition, doing.action.kind);
     const id = written.id ?? idOf(asWritten[index] as object);
     const rule = { owner, path: pathText(path), condition, ...doing };
     drafts.push({ owner, index, given: written.id, id, rule });
@@ -226,6 +242,12 @@ function collectExternals(condition: Condition, into: Set<string>): void {
   else if (condition.external !== undefined) into.add(condition.external.url);
 }
 
-function judged(rules: readonly PlacedRule[], names: RuleNames): RuleComplaint[] {
+/** What rules come to together. A rule that lost a wrong part would seem to hold for what it was not to hold for. */
+function judged(
+  rules: readonly PlacedRule[],
+  mistakes: readonly RuleComplaint[],
+  names: RuleNames,
+): RuleComplaint[] {
+  if (mistakes.length > 0) return [];
   return [...warningsOf(rules, names), ...findShadowed(rules)];
 }

@@ -3,7 +3,7 @@
 
 import type { Path } from '../../config/mistakes.ts';
 import { nearest } from '../../config/nearest.ts';
-import { type Reading, read } from '../../config/reading.ts';
+import { complain, type Reading, read } from '../../config/reading.ts';
 import { refer } from '../../config/references.ts';
 import type { RuleNames } from '../../config/rule-checker.ts';
 import type { WrittenRule } from '../../config/schema.ts';
@@ -138,7 +138,7 @@ const readVersions: ReadKey = (reading, path, written: Numbers, items) => {
     if (version === 4 || version === 6) versions.push(version);
     else if (version !== undefined) {
       const at = Array.isArray(written) ? [...path, index] : path;
-      reading.mistakes.push({ path: at, found: String(version), expected: '4 or 6' });
+      complain(reading, () => ({ path: at, found: String(version), expected: '4 or 6' }));
     }
   }
   add(items, 'ipVersion', versions);

@@ -292,3 +292,27 @@ test('rules that are right are told nothing', () => {
   const { mistakes, warnings } = check(text.replace('- { domain:', '- { outbound: direct, domain:'));
   expect([...mistakes, ...warnings]).toEqual([]);
 });
+
+describe('a mistake in each of a hundred thousand lines', () => {
+  const manyRules = (rule: (index: number) => object, count: number) =>
+    JSON.stringify({
+      inbounds: [{ tag: 'socks', type: 'socks5', listen: '127.0.0.1:1080' }],
+      rules: Array.from({ length: count }, (_, index) => rule(index)),
+    });
+  test.each([
+    [
+      'that a rule lists',
+      manyRules(() => ({ domain: Array(150_000).fill('*.x'), action: 'reject' }), 1),
+      149_000,
+    ],
+    ['in what rules refer to', manyRules(() => ({ port: 1, outbound: 'nope' }), 100_000), 99_001],
+    [
+      'in the shape of a key that is one of two things',
+      manyRules(() => ({ port: 'x', action: 'reject' }), 20_000),
+      19_000,
+    ],
+  ])('%s', (_, text, untold) => {
+    const { mistakes } = checkConfiguration(text, 'edge.json', checkFileRules);
+    expect(mistakes.at(-1)?.message).toBe(`and ${untold} more mistakes that are not told`);
+  });
+});
