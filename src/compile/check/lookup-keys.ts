@@ -11,7 +11,8 @@ import type { Condition, Items, Network } from '../rule.ts';
  * @returns undefined: the rule has no group that it could be found by
  */
 export function filedUnder(condition: Condition, networkBits: Set<number>): readonly string[] | undefined {
-  if (condition.kind === 'logical' || condition.invert || condition.ruleSet.length > 0) return undefined;
+  if (condition.kind === 'logical' || condition.invert) return undefined;
+  if (condition.ruleSet.length > 0) return condition.ruleSet.map((tag) => `set ${tag}`);
   const { domain, domainSuffix, ipCidr, sourceIpCidr, service, user, port } = condition;
   const rest = restOfDestination(condition);
   const names = domain.length + domainSuffix.length;
@@ -44,13 +45,14 @@ function collect(condition: Condition, networkBits: ReadonlySet<number>, keys: S
   const name = condition.domain[0] ?? condition.domainSuffix[0]?.name ?? '';
   for (let at = 0; name !== '' && at >= 0; at = name.indexOf('.', at) + 1 || -1)
     keys.add(`name ${name.slice(at)}`);
-  const { ipIsPrivate, sourceIpIsPrivate, service, user, port } = condition;
+  const { ipIsPrivate, sourceIpIsPrivate, service, user, port, ruleSet } = condition;
   const to = condition.ipCidr[0] ?? (ipIsPrivate ? PRIVATE_NETWORKS[0] : undefined);
   const from = condition.sourceIpCidr[0] ?? (sourceIpIsPrivate ? PRIVATE_NETWORKS[0] : undefined);
   for (const bits of networkBits) {
     if (to !== undefined && bits <= to.bits) keys.add(networkKey('to', to, bits));
     if (from !== undefined && bits <= from.bits) keys.add(networkKey('from', from, bits));
   }
+  if (ruleSet[0] !== undefined) keys.add(`set ${ruleSet[0]}`);
   if (service[0] !== undefined) keys.add(`service ${service[0]}`);
   if (user[0] !== undefined) keys.add(`user ${user[0]}`);
   if (port[0] !== undefined) keys.add(`port ${port[0].from}`);

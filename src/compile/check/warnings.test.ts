@@ -10,9 +10,11 @@ import {
   randomSets,
 } from '../build/random-rules.ts';
 import { interpret } from '../interpret.ts';
-import { type Condition, NO_ITEMS } from '../rule.ts';
+import { MAPPED_WORD } from '../../sys/socket-address.ts';
+import { type Condition, type Network, NO_ITEMS } from '../rule.ts';
 import { checkRules, type RulesInit } from './check-rules.ts';
 import { covers } from './covers.ts';
+import { newComparing } from './listed.ts';
 import { isLookedUp } from './placed-rule.ts';
 import { findShadowed } from './shadow.ts';
 
@@ -81,6 +83,15 @@ describe('a rule behind one that decides for it', () => {
     [{ port: 1, action: 'sniff' }, { port: 1 }, false],
     // What is looked up may fail, and the time passes.
     [{ process_name: 'curl' }, { process_name: 'curl', port: 1 }, false],
+    [{ process_name: 'curl' }, { process_name: 'curl' }, false],
+    [{ external: 'https://a.example' }, { external: 'https://a.example', on_timeout: 'reject' }, false],
+    [{ port: 1 }, { port: 1, process_name: 'curl', on_timeout: 'reject' }, true],
+    [{ rule_set: 'ads' }, { rule_set: 'ads', on_timeout: 'reject' }, false],
+    [
+      { rule_set: 'ads', on_timeout: 'reject' },
+      { rule_set: 'ads', service: 'a', on_timeout: 'reject' },
+      true,
+    ],
     [{ time: 'mon' }, { time: 'mon', port: 1 }, false],
     [{ time: 'mon' }, { time: 'mon' }, true],
   ];
@@ -149,7 +160,7 @@ describe('a rule behind one that decides for it', () => {
       const deciding = rules.map((_, index) => !shadowed.has(index));
       for (const [index, { condition }] of rules.entries()) {
         const before = rules.slice(0, index).filter((rule, at) => deciding[at] && isPlain(rule.condition));
-        const isShadowed = before.some((rule) => covers(rule.condition, condition));
+        const isShadowed = before.some((rule) => covers(rule.condition, condition, newComparing(100_000)));
         if (isShadowed) found++;
         if (isShadowed !== shadowed.has(index)) {
           const same = rules
@@ -162,9 +173,74 @@ describe('a rule behind one that decides for it', () => {
     expect(found).toBeGreaterThan(300);
   });
 
-  test('is looked for in a bounded time', () => {
-    const rules = Array.from({ length: 30_000 }, (_, i) => ({ port: i % 60_000, service: `s${i}` }));
-    expect(warningsOf(rules)).toEqual([]);
+  test('is not looked for while something was cut out of a rule', () => {
+    const shadowed = (wrong: object) =>
+      checkRules({
+        apiRules: [],
+        fileRules: [
+          { action: 'reject', ...wrong },
+          { port: 1, action: 'reject' },
+          { port: 1, outbound: 'direct' },
+        ],
+        names,
+      }).warnings;
+    expect(shadowed({ domain: '*.example' })).toEqual([]);
+    expect(shadowed({ domian: 'a.example' })).toEqual([]);
+    expect(shadowed({ rule_set: 'ads', user_id: 'x', timeout: '1s' })).toEqual([]);
+    expect(shadowed({ domain: 'a.example' })).toHaveLength(1);
+  });
+
+  describe('is looked for in a bounded time', () => {
+    /** Where each is compared with each it takes several times as long, on any machine. */
+    const BOUNDED_MS = 5_000;
+    const shadowsIn = (rules: readonly Condition[]) => {
+      const [rule] = checkRules({ apiRules: [], fileRules: [{ action: 'reject' }], names }).rules;
+      if (rule === undefined) throw new Error('no rule');
+      const beganMs = performance.now();
+      const found = findShadowed(
+        rules.map((condition, index) => ({ rule: { ...rule, condition }, path: ['rules', index] })),
+      ).length;
+      return { found, tookMs: performance.now() - beganMs };
+    };
+    const port = [{ from: 443, to: 443 }];
+    const names40k = Array.from({ length: 40_000 }, (_, i) => `n${i}.example.com`);
+    const networks: Network[] = Array.from({ length: 30_000 }, (_, i) => ({
+      words: [0, 0, MAPPED_WORD, (i + 256) << 10],
+      bits: 118,
+    }));
+    const further: Network = { words: [0, 0, MAPPED_WORD, 1], bits: 128 };
+
+    test('thirty thousand networks in as many', () => {
+      const [narrow, wide] = [networks.slice(5), [further, ...networks]];
+      const { found, tookMs } = shadowsIn([
+        { ...NO_ITEMS, ipCidr: wide },
+        { ...NO_ITEMS, ipCidr: narrow, port },
+        { ...NO_ITEMS, ipCidr: [...narrow, { words: [0, 0, MAPPED_WORD, 2], bits: 128 }] },
+      ]);
+      expect(found).toBe(1);
+      expect(tookMs).toBeLessThan(BOUNDED_MS);
+    });
+
+    test('names that nobody lists, ranges, many rules of keywords', () => {
+      const lists = [0, 1, 2, 3].map((at) => [...names40k.slice(at), `x${at}.org`]);
+      const odd = Array.from({ length: 30_000 }, (_, i) => ({ from: 2 * i, to: 2 * i }));
+      for (const rules of [
+        lists.map((domain) => ({ ...NO_ITEMS, domain })),
+        [0, 1, 2].map((at) => ({ ...NO_ITEMS, port: odd.map(({ from, to }) => ({ from, to: to + at })) })),
+        names40k.map((name) => ({ ...NO_ITEMS, domainKeyword: [name] })),
+        [
+          { ...NO_ITEMS, domainKeyword: names40k },
+          { ...NO_ITEMS, domain: names40k.map((name) => `a${name.slice(1)}`) },
+        ],
+      ]) {
+        expect(shadowsIn(rules).tookMs).toBeLessThan(BOUNDED_MS);
+      }
+    });
+
+    test('thirty thousand rules', () => {
+      const rules = Array.from({ length: 30_000 }, (_, i) => ({ port: i % 60_000, service: `s${i}` }));
+      expect(warningsOf(rules)).toEqual([]);
+    });
   });
 });
 
