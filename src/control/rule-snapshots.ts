@@ -102,11 +102,15 @@ export function createRuleSnapshots<Definition>(
     record.row = -1;
   }
 
+  /** Those that were never in force go first, and none that one can go back to. */
   function prune(): void {
-    for (const [id, { state }] of records) {
-      if (records.size <= RECORDS_KEPT) return;
-      if (state === 'released' || state === 'failed') records.delete(id);
-    }
+    if (records.size <= RECORDS_KEPT) return;
+    const over = [...records.values()].filter(
+      ({ state, definition }) => (state === 'released' || state === 'failed') && definition === undefined,
+    );
+    const inVain = over.filter(({ publishedAtMs }) => publishedAtMs === undefined);
+    const published = over.filter(({ publishedAtMs }) => publishedAtMs !== undefined);
+    for (const { id } of [...inVain, ...published].slice(0, records.size - RECORDS_KEPT)) records.delete(id);
   }
 
   function forgetDefinitions(): void {

@@ -188,6 +188,20 @@ describe('rules in force', () => {
     await expect(rules.rollback(4711, {}).finished).rejects.toMatchObject({ code: 'snapshot_unknown' });
   });
 
+  it('can be gone back to, however many changes have failed or were only tried since', async () => {
+    const { apply, rules } = setUp();
+    await apply(FILE);
+    const first = await rules.replace([reject('a', 10)], {}).finished;
+    await rules.replace([reject('b', 10)], {}).finished;
+    for (let change = 1; change <= 40; change++) {
+      await expect(rules.replace([{ nonsense: true }], {}).finished).rejects.toThrow();
+      await rules.replace([reject('c', change)], { dryRun: true }).finished;
+    }
+    expect(rules.snapshots()).toHaveLength(64);
+    const back = await rules.rollback(first.snapshot ?? -1, {}).finished;
+    expect(back).toMatchObject({ added: ['a'], removed: ['b'] });
+  });
+
   it('tell how an installation went, also to whoever asks later', async () => {
     const { apply, rules } = setUp();
     await apply(FILE);
