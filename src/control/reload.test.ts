@@ -5,6 +5,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Configuration } from '../config/configuration.ts';
 import type { Changes, Edge } from './edge.ts';
 import { createReloader, readConfiguration } from './reload.ts';
+import { setUpRules } from './rules.fixture.ts';
 
 let directory = '';
 beforeEach(() => {
@@ -132,5 +133,50 @@ describe('reload', () => {
     stop();
     expect((await reloader.reload('signal')).error?.code).toBe('stopping');
     expect(applied).toEqual([]);
+  });
+
+  it('tells mistakes in the file of a rule set with their file, line and column, in its answer and in the log', async () => {
+    const fileName = join(directory, 'edge.yaml');
+    const listName = join(directory, 'ads.json');
+    const text = `${GOOD}rule_sets: [{ tag: ads, path: ads.json }]\nrules: [{ rule_set: ads, action: reject }]\n`;
+    writeFileSync(fileName, text);
+    writeFileSync(listName, '{ "version": 1, "rules": [{ "port": 80 }] }\n');
+    const played = setUpRules({ directory });
+    const logged: { event?: string; mistakes?: unknown }[] = [];
+    const record = (facts: object) => void logged.push(facts);
+    try {
+      await played.apply(text);
+      const reloader = createReloader({
+        fileName,
+        edge: played.edge,
+        log: { info: record, warn: record, error: record },
+        isStopping: () => false,
+        before: () => {},
+        after: () => {},
+      });
+      writeFileSync(
+        listName,
+        '{ "version": 1, "rules": [\n  { "port": 80 },\n  { "port": "x", "domian": "a" }\n] }\n',
+      );
+      const { error } = await reloader.reload('api');
+      const mistakes = [
+        {
+          path: 'rule_sets[0].rules[1].port',
+          found: '"x"',
+          expected: expect.stringContaining('65535'),
+          message: expect.stringContaining(`${listName}:3:13: `),
+        },
+        {
+          path: 'rule_sets[0].rules[1].domian',
+          nearest: 'domain',
+          message: expect.stringContaining(`${listName}:3:18: `),
+        },
+      ];
+      expect(error).toMatchObject({ code: 'rules_invalid', facts: { mistakes } });
+      expect(logged).toMatchObject([{ event: 'reload_failed', mistakes }]);
+      await expect(played.rules.refresh('ads')).rejects.toMatchObject({ facts: { mistakes } });
+    } finally {
+      await played.close();
+    }
   });
 });
