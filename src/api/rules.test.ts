@@ -206,6 +206,23 @@ describe('PUT /v1/rules', () => {
     expect(mistakes.get('rate')?.message).toContain('has no unit');
   });
 
+  it('says of a rule that is nested too deeply which one it is', async () => {
+    const { call, refused, asked } = await setUp();
+    const nested = (levels: number) => `${'{"a":['.repeat(levels / 2)}${']}'.repeat(levels / 2)}`;
+    for (const levels of [66, 5_000, 200_000]) {
+      const whole = await refused('PUT', '/v1/rules', `{"rules": [{}, ${nested(levels)}]}`);
+      expect([...whole.keys()], `${levels}`).toEqual(['rules[1]']);
+      expect(whole.get('rules[1]')?.found).toContain('more than 64');
+      const byId = await refused('PUT', '/v1/rules', `{"patch": {"x": ${nested(levels)}}}`);
+      expect([...byId.keys()]).toEqual(['patch.x']);
+      const listed = await refused('PUT', '/v1/rules', `{"patch": [{"id": "x", "rule": ${nested(levels)}}]}`);
+      expect([...listed.keys()]).toEqual(['patch[0]']);
+    }
+    const inTwo = `{"rules": [${nested(64)}]}`;
+    expect((await call('PUT', '/v1/rules', inTwo)).status).toBe(200);
+    expect(asked).toHaveLength(1);
+  });
+
   it('wants either rules or a patch', async () => {
     const { refused } = await setUp();
     expect((await refused('PUT', '/v1/rules', {})).get('')?.found).toBe('neither "rules" nor "patch"');

@@ -29,6 +29,8 @@ const ANSWER_WAIT_MS = 1_000;
 /** Thirty thousand rules, or lists of names that would better be rule sets. */
 const BODY_BYTES_MAX = 16 * 1024 * 1024;
 const ID_DIGITS_MAX = 9;
+/** Lists and mappings in each other, of one rule. Whoever walks or copies one further inside has a stack that ends. */
+const NESTING_MAX = 64;
 
 export const ruleTags = ['rules'];
 export const ruleRefusals = { 412: problemSchema, 422: problemSchema, 503: problemSchema };
@@ -169,6 +171,8 @@ function putRoute(app: FastifyInstance, rules: RulesControl): void {
         const found = whole === undefined ? 'neither "rules" nor "patch"' : '"rules" together with "patch"';
         complaints.push({ path: [], found, expected: 'one of them' });
       }
+      for (const key of ['rules', 'patch'] as const)
+        if (isObject) complainOfNesting(body[key], key, complaints);
       const options = readOptions(isObject ? body : {}, headers['if-match'], rules, complaints);
       requireNone(complaints, validationError);
       const installation =
@@ -176,6 +180,23 @@ function putRoute(app: FastifyInstance, rules: RulesControl): void {
       return answerInstallation(rules, installation, reply);
     },
   );
+}
+
+function complainOfNesting(rules: unknown, key: string, complaints: Complaint[]): void {
+  if (typeof rules !== 'object' || rules === null) return;
+  for (const [place, rule] of Object.entries(rules)) {
+    if (!isNestedDeeper(rule, NESTING_MAX)) continue;
+    const path = [key, Array.isArray(rules) ? Number(place) : place];
+    const found = `more than ${NESTING_MAX} lists and mappings in each other`;
+    complaints.push({ path, found, expected: 'a rule that is nested less' });
+  }
+}
+
+function isNestedDeeper(value: unknown, levels: number): boolean {
+  if (typeof value !== 'object' || value === null) return false;
+  if (levels === 0) return true;
+  for (const inner of Object.values(value)) if (isNestedDeeper(inner, levels - 1)) return true;
+  return false;
 }
 
 function readPatch(patch: Static<typeof putSchema>['patch']): RulePatch[] {

@@ -139,9 +139,10 @@ export function createCompilerLink(init: CompilerLinkInit): CompilerLink {
     const job = ++lastJob;
     const to = running();
     return new Promise<CompilerAnswer>((answer, fail) => {
+      // Throws where it can't be copied: then nobody waits for an answer.
+      to.postMessage(request(job), transfer);
       waiting.set(job, { answer, fail });
       if (hear !== undefined) progress.set(job, hear);
-      to.postMessage(request(job), transfer);
     }).finally(() => progress.delete(job));
   }
 
