@@ -35,6 +35,10 @@ export function reasonOf({ detail, title, status }: Partial<Problem>): string {
 
 function formatRefusal(problem: Problem): string {
   const { mistakes = [] } = problem as Problem & { mistakes?: readonly RequestMistake[] };
-  const lines = mistakes.map(({ path, message }) => (path === '' ? `${message}\n` : `${path}: ${message}\n`));
-  return `${lines.join('')}sluice: ${reasonOf(problem)}\n`;
+  return `${mistakes.map(mistakeLine).join('')}sluice: ${reasonOf(problem)}\n`;
+}
+
+/** Of what stands in no file, or in another one: its words say where. */
+export function mistakeLine({ path, message }: RequestMistake): string {
+  return path === '' ? `${message}\n` : `${path}: ${message}\n`;
 }

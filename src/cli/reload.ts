@@ -4,11 +4,11 @@ import type { Static } from 'typebox';
 import type { Problem } from '../api/problem.ts';
 import type { reloadedSchema } from '../api/reload.ts';
 import { formatMistakes } from '../config/mistakes.ts';
-import type { Mistake } from '../config/mistakes.ts';
+import type { Mistake, RequestMistake } from '../config/mistakes.ts';
 import { ask } from './client.ts';
 import type { DaemonOptions } from './client.ts';
 import { EXIT_OK, EXIT_REFUSED } from './exit-codes.ts';
-import { reasonOf } from './refusal.ts';
+import { mistakeLine, reasonOf } from './refusal.ts';
 
 type Reloaded = Static<typeof reloadedSchema>;
 
@@ -54,11 +54,19 @@ function shortened(names: readonly string[]): string {
   return names.slice(0, NAMES_SHOWN_MAX).join(', ') + (more > 0 ? ` and ${more} more` : '');
 }
 
+/** Mistakes of the file have a place in it; those of rules, also of the API's, and of rule sets have none. */
+type Refusal = Problem & {
+  readonly mistakes?: readonly (Mistake | RequestMistake)[];
+  readonly fileName?: string;
+};
+
 function formatRefusal(problem: Problem): string {
-  const { mistakes, fileName } = problem as Problem & { mistakes?: Mistake[]; fileName?: string };
-  const details = mistakes === undefined ? '' : formatMistakes(mistakes, fileName ?? '');
+  const { mistakes = [], fileName = '' } = problem as Refusal;
+  const details = mistakes.map((mistake) =>
+    'line' in mistake ? formatMistakes([mistake], fileName) : mistakeLine(mistake),
+  );
   // Only then has something changed: the file is in force, but a worker has not said so.
   const verdict =
     problem.code === 'plan_not_applied' ? 'reload incomplete' : 'reload refused, nothing has changed';
-  return `${details}sluice: ${verdict}: ${reasonOf(problem)}\n`;
+  return `${details.join('')}sluice: ${verdict}: ${reasonOf(problem)}\n`;
 }

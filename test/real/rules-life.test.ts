@@ -211,7 +211,15 @@ describe('a reload', () => {
     const before = await rulesOf(daemon);
     daemon.write({ inbounds: INBOUNDS, outbounds: [LOCAL] });
     const refused = await daemon.cli('reload');
-    expect([refused.code, refused.stderr]).toEqual([1, expect.stringContaining('outbound')]);
+    // One line for it, and the verdict: docs/runbooks/rules-orphaned.md.
+    expect([refused.code, refused.stderr.split('\n')]).toEqual([
+      1,
+      [
+        'rules[0].outbound: of the API: outbound "other" is not defined',
+        expect.stringContaining('reload refused, nothing has changed'),
+        '',
+      ],
+    ]);
     expect(await rulesOf(daemon)).toMatchObject({ snapshot: before.snapshot });
     await flows(client);
     client.reset();
