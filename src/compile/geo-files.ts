@@ -1,5 +1,6 @@
 // Countries and autonomous systems: which networks they have, as the mmdb files say that the configuration names. A file is
-// kept as it came; of what rules name, the networks are extracted once a version. Compiler thread.
+// kept as it came while the rules in force are made with it; of what rules name, the networks are extracted once a version,
+// and kept as long as a snapshot lives that was made with them. Compiler thread.
 
 import type { RuleComplaint, RuleSetSource } from '../layout/compiler-messages.ts';
 import { networksOf } from './formats/mmdb.ts';
@@ -8,10 +9,22 @@ import type { Condition, Network, Rule } from './rule.ts';
 
 export interface GeoFiles {
   has(version: string): boolean;
-  /** Makes these the files in use, and extracts what the rules name. @returns what is wrong with the files */
-  use(files: readonly RuleSetSource[], rules: readonly Rule[]): readonly RuleComplaint[];
+  /** Extracts from these files what the rules name. Nothing is kept until it is committed: the job may fail. */
+  extract(files: readonly RuleSetSource[], rules: readonly Rule[]): Extracted;
+}
+
+/** What places are, for one snapshot. */
+export interface Places {
   readonly country: (code: string) => readonly Network[];
   readonly system: (asn: number) => readonly Network[];
+}
+
+export interface Extracted {
+  readonly places: Places;
+  /** What is wrong with the files. */
+  readonly mistakes: readonly RuleComplaint[];
+  /** These files are those in use; others are forgotten. */
+  readonly commit: () => void;
 }
 
 interface GeoFile {
@@ -22,19 +35,13 @@ interface GeoFile {
 }
 
 export function createGeoFiles(): GeoFiles {
-  const files = new Map<string, GeoFile>();
-  const inUse: Partial<Record<MmdbKind, GeoFile>> = {};
+  let files: ReadonlyMap<string, GeoFile> = new Map();
 
-  function take({ tag, version, source }: RuleSetSource): void {
-    if (!files.has(version) && source !== undefined) {
-      files.set(version, { version, ...source, networks: new Map() });
-    }
-    const file = files.get(version);
-    if (file !== undefined) inUse[tag as MmdbKind] = file;
-  }
-
-  function extract(kind: MmdbKind, wanted: ReadonlySet<string | number>): readonly RuleComplaint[] {
-    const file = inUse[kind];
+  function extractFrom(
+    file: GeoFile | undefined,
+    kind: MmdbKind,
+    wanted: ReadonlySet<string | number>,
+  ): readonly RuleComplaint[] {
     const missing = new Set([...wanted].filter((one) => file?.networks.has(one) === false));
     if (file === undefined || missing.size === 0) return [];
     const { networks, mistakes } = networksOf(file.fileName, file.bytes, kind, missing);
@@ -47,19 +54,42 @@ export function createGeoFiles(): GeoFiles {
 
   return {
     has: (version) => files.has(version),
-    use(sources, rules) {
-      delete inUse.country;
-      delete inUse.asn;
-      for (const source of sources) take(source);
-      const kept = new Set(sources.map(({ version }) => version));
-      for (const version of files.keys()) if (!kept.has(version)) files.delete(version);
+    extract(sources, rules) {
+      const given = new Map<string, GeoFile>();
+      const byKind: Partial<Record<MmdbKind, GeoFile>> = {};
+      for (const { tag, version, source } of sources) {
+        const fresh = source === undefined ? undefined : { version, ...source, networks: new Map() };
+        const file = given.get(version) ?? files.get(version) ?? fresh;
+        if (file === undefined) continue;
+        given.set(version, file);
+        byKind[tag as MmdbKind] = file;
+      }
       const countries = new Set<string>();
       const systems = new Set<number>();
       for (const { condition } of rules) collect(condition, countries, systems);
-      return [...extract('country', countries), ...extract('asn', systems)];
+      const mistakes = [
+        ...extractFrom(byKind.country, 'country', countries),
+        ...extractFrom(byKind.asn, 'asn', systems),
+      ];
+      return {
+        places: placesOf(byKind.country?.networks, byKind.asn?.networks),
+        mistakes,
+        commit() {
+          files = given;
+        },
+      };
     },
-    country: (code) => inUse.country?.networks.get(code) ?? [],
-    system: (asn) => inUse.asn?.networks.get(asn) ?? [],
+  };
+}
+
+/** Without the files' bytes: a snapshot that lives on is no reason to keep those. */
+function placesOf(
+  countries: GeoFile['networks'] | undefined,
+  systems: GeoFile['networks'] | undefined,
+): Places {
+  return {
+    country: (code) => countries?.get(code) ?? [],
+    system: (asn) => systems?.get(asn) ?? [],
   };
 }
 

@@ -5,11 +5,9 @@
 //
 // What a job that fails has placed is taken back. Compiler thread; synchronous: the next job waits.
 
-import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import type {
   Compiled,
-  CompiledRule,
   CompileFailed,
   CompileJob,
   CompilerAnswer,
@@ -20,16 +18,17 @@ import type {
 import type { RuleNames } from '../config/rule-checker.ts';
 import { RULE_SETS_MAX, RULES_MAX } from '../layout/rules.ts';
 import { RULE_KEYS_MAX } from '../layout/tables.ts';
-import { buildSet } from './build/block.ts';
+import { type BuiltBlock, buildSet } from './build/block.ts';
 import type { BuildContext } from './build/context.ts';
 import { buildSnapshot } from './build/snapshot.ts';
 import { checkRules } from './check/check-rules.ts';
-import { ruleVersion } from './check/identity.ts';
 import { readRuleSet } from './formats/read.ts';
-import type { GeoFiles } from './geo-files.ts';
+import { describeRules, figuresOf } from './compiled-figures.ts';
+import { expressionsBeyond } from './expressions-together.ts';
+import type { GeoFiles, Places } from './geo-files.ts';
 import type { PlacedSet, Placement } from './placement.ts';
 import type { RuleKeys } from './rule-keys.ts';
-import type { Condition, Rule, RuleSetRules } from './rule.ts';
+import type { Rule, RuleSetRules } from './rule.ts';
 
 /** What a compilation works on. */
 export interface CompilerState {
@@ -47,11 +46,29 @@ export interface CompilerState {
 export interface SnapshotRules {
   readonly rules: readonly Rule[];
   readonly sets: ReadonlyMap<string, RuleSetRules>;
+  /** Networks of countries and systems, as they were when it was compiled. */
+  readonly places: Places;
 }
 
 type Outcome = Compiled | CompileFailed | SourcesMissing;
 
+/** Whatever goes wrong costs this job and not the thread: what it had placed is taken back. */
 export function compileJob(state: CompilerState, job: CompileJob): Outcome {
+  try {
+    return compile(state, job);
+  } catch (error) {
+    state.placement.release(job.snapshotId);
+    state.placement.sweep(state.placement.newest);
+    return { kind: 'compile_failed', job: job.job, mistakes: [notCompiled(error)], warnings: [] };
+  }
+}
+
+function notCompiled(error: unknown): RuleComplaint {
+  const message = `the rules cannot be compiled: ${(error as Error).message}`;
+  return { path: ['rules'], found: 'rules', expected: 'what can be compiled', message };
+}
+
+function compile(state: CompilerState, job: CompileJob): Outcome {
   const { placement, geo } = state;
   const startedMs = performance.now();
   const startedCpuUs = threadCpuUs();
@@ -68,12 +85,12 @@ export function compileJob(state: CompilerState, job: CompileJob): Outcome {
     warnings: allWarnings,
   });
   const read = readSets(state, job);
-  const geoMistakes = geo.use(job.geo, rules);
+  const extracted = geo.extract(job.geo, rules);
   const allWarnings = [...warnings, ...read.warnings];
-  const allMistakes = [...mistakes, ...read.mistakes, ...geoMistakes];
+  const allMistakes = [...mistakes, ...read.mistakes, ...extracted.mistakes];
   if (allMistakes.length > 0) return failed(allMistakes);
 
-  const context: BuildContext = { keys: state.nameKeys, country: geo.country, system: geo.system };
+  const context: BuildContext = { keys: state.nameKeys, ...extracted.places };
   const unkeyed = rules.flatMap(({ id }) => (state.keys.has(id) ? [] : id));
   const placed = place(state, job, rules, read.sets, context);
   if ('path' in placed) {
@@ -83,7 +100,8 @@ export function compileJob(state: CompilerState, job: CompileJob): Outcome {
     return failed([placed]);
   }
   placement.sweep(new Set(job.ruleSets.map(({ version }) => version)));
-  rememberRules(state, job, rules);
+  extracted.commit();
+  rememberRules(state, job, rules, extracted.places);
   return {
     kind: 'compiled',
     job: job.job,
@@ -163,10 +181,13 @@ function place(
     return { path: ['rule_sets'], found, expected: `at most ${RULE_SETS_MAX}` };
   }
   try {
-    return placeSets(state, job, sets, context) ?? placeSnapshot(state, job, rules, context);
+    return (
+      placeSets(state, job, sets, context) ??
+      expressionsBeyond(rules, contentsOf(state, job)) ??
+      placeSnapshot(state, job, rules, context)
+    );
   } catch (error) {
-    const message = `the rules cannot be compiled: ${(error as Error).message}`;
-    return { path: ['rules'], found: 'rules', expected: 'what can be compiled', message };
+    return notCompiled(error);
   }
 }
 
@@ -182,7 +203,7 @@ function placeSets(
     const set = sets.get(version);
     if (set === undefined || placement.set(version) !== undefined) continue;
     tellProgress(state, job, set.tag, done);
-    const { words, needs, groups } = buildSet(set.content, context);
+    const { words, needs, groups } = buildNamed(set.tag, source?.fileName, set.content, context);
     const figures = figuresOf(set.content.rules);
     if (!placement.placeSet({ version, needs, groups, ...figures, content: set.content }, words)) {
       return noRoom(state, ['rule_sets'], `rule set "${set.tag}"`, words.length);
@@ -190,6 +211,21 @@ function placeSets(
     done += source?.bytes.length ?? 0;
   }
   return undefined;
+}
+
+/** @throws RangeError that says which set is beyond a bound that only the builder knows */
+function buildNamed(
+  tag: string,
+  fileName: string | undefined,
+  content: RuleSetRules,
+  context: BuildContext,
+): BuiltBlock {
+  try {
+    return buildSet(content, context);
+  } catch (error) {
+    const from = fileName === undefined ? '' : ` (${fileName})`;
+    throw new RangeError(`rule set "${tag}"${from}: ${(error as Error).message}`, { cause: error });
+  }
 }
 
 type Placed = Pick<Compiled, 'at' | 'rules' | 'externals' | 'needs' | 'words'>;
@@ -226,60 +262,14 @@ function placeSnapshot(
   return { at, externals, needs, words, rules: describeRules(job, rules, keys) };
 }
 
-function describeRules(job: CompileJob, rules: readonly Rule[], keys: readonly number[]): CompiledRule[] {
-  const versions = new Map(job.ruleSets.map(({ tag, version }) => [tag, version]));
-  const outbounds = new Map(job.outbounds.map((outbound) => [outbound.tag, outbound]));
-  const geo = job.geo.map(({ version }) => version).join();
-  return rules.map((rule, place) => {
-    const { id, owner, path, action, condition } = rule;
-    const outbound =
-      action.kind === 'route' && action.outbound !== undefined ? outbounds.get(action.outbound) : undefined;
-    const dependsOn = [
-      ...[...setsOf(condition)].map((tag) => versions.get(tag) ?? ''),
-      outbound === undefined ? '' : `${outbound.index}.${outbound.generation}`,
-      isGeographic(condition) ? geo : '',
-    ];
-    const said = `${ruleVersion(rule)} ${dependsOn.join(' ')}`;
-    const version = createHash('sha256').update(said).digest('base64').slice(0, 22);
-    return { id, owner, path, key: keys[place] as number, version, action: action.kind };
-  });
+function rememberRules(state: CompilerState, job: CompileJob, rules: readonly Rule[], places: Places): void {
+  const sets = contentsOf(state, job);
+  state.rulesOf.set(job.snapshotId, { rules, sets, places });
 }
 
-function rememberRules(state: CompilerState, job: CompileJob, rules: readonly Rule[]): void {
-  const sets = new Map(
-    job.ruleSets.map(({ tag, version }) => [tag, (state.placement.set(version) as PlacedSet).content]),
-  );
-  state.rulesOf.set(job.snapshotId, { rules, sets });
-}
-
-function* conditionsOf(condition: Condition): Generator<Exclude<Condition, { kind: 'logical' }>> {
-  if (condition.kind === 'items') yield condition;
-  else for (const rule of condition.rules) yield* conditionsOf(rule);
-}
-
-/** Tags of rule sets that a condition names. */
-function setsOf(condition: Condition): Set<string> {
-  return new Set([...conditionsOf(condition)].flatMap(({ ruleSet }) => ruleSet));
-}
-
-function isGeographic(condition: Condition): boolean {
-  return [...conditionsOf(condition)].some(
-    ({ geoip, sourceGeoip, asn }) => geoip.length + sourceGeoip.length + asn.length > 0,
-  );
-}
-
-/** Entries, and rules that are more than a list of them. */
-function figuresOf(rules: readonly Condition[]): Pick<PlacedSet, 'domains' | 'networks' | 'rules'> {
-  let domains = 0;
-  let networks = 0;
-  for (const rule of rules) {
-    for (const items of conditionsOf(rule)) {
-      domains += items.domain.length + items.domainSuffix.length;
-      domains += items.domainKeyword.length + items.domainRegex.length;
-      networks += items.ipCidr.length + items.sourceIpCidr.length;
-    }
-  }
-  return { domains, networks, rules: rules.length };
+/** By tag. */
+function contentsOf({ placement }: CompilerState, { ruleSets }: CompileJob): Map<string, RuleSetRules> {
+  return new Map(ruleSets.map(({ tag, version }) => [tag, (placement.set(version) as PlacedSet).content]));
 }
 
 function noRoom(

@@ -100,9 +100,10 @@ const TOO_LARGE: Excess = {
   message: 'the expressions up to this one are too large together',
 };
 
-export function workExcess(measures: readonly RegexMeasure[]): Excess {
+/** @param whose among which they stand, if not in one list */
+export function workExcess(measures: readonly RegexMeasure[], whose = ''): Excess {
   const found = `${regexWork(measures)} steps a byte`;
   const expected = `at most ${REGEX_WORK_MAX}, which is a millisecond a name`;
-  const message = `the expressions up to this one may take ${found} of a name together; expected ${expected}: fewer, smaller ones, or ones that want a longer text in the name`;
+  const message = `the expressions ${whose === '' ? '' : `${whose} `}up to this one may take ${found} of a name together; expected ${expected}: fewer, smaller ones, or ones that want a longer text in the name`;
   return { found, expected, message };
 }

@@ -57,7 +57,7 @@ export function createCompiler(
 }
 
 function answerFor(
-  { rulesOf, geo }: CompilerState,
+  { rulesOf }: CompilerState,
   { job, snapshotId, connection }: Extract<CompilerRequest, { kind: 'explain' }>,
 ): CompilerAnswer {
   const said = rulesOf.get(snapshotId);
@@ -66,7 +66,7 @@ function answerFor(
     const found = `snapshot ${snapshotId}`;
     return { kind: 'explain_failed', job, mistakes: [{ path: [], found, expected: 'one that is known' }] };
   }
-  const answer = explain({ snapshotId, ...said, beyond: createBeyond(geo) }, connection);
+  const answer = explain({ snapshotId, ...said, beyond: createBeyond(said.places) }, connection);
   return 'snapshot' in answer
     ? { kind: 'explained', job, explanation: answer }
     : { kind: 'explain_failed', job, mistakes: answer };

@@ -18,6 +18,7 @@ import { idOf } from './identity.ts';
 import type { Written } from './items.ts';
 import { isLookedUp, type PlacedRule, placeOf } from './placed-rule.ts';
 import { findShadowed } from './shadow.ts';
+import { checkTexts } from './texts.ts';
 import { warningsOf } from './warnings.ts';
 
 export interface RulesInit {
@@ -235,6 +236,7 @@ function checkBounds(rules: readonly PlacedRule[], mistakes: RuleComplaint[]): v
     const expected = `at most ${EXTERNALS_MAX}`;
     mistakes.push({ owner: rule.owner, path, found: 'another', expected, message });
   }
+  checkTexts(rules, mistakes);
 }
 
 function collectExternals(condition: Condition, into: Set<string>): void {

@@ -4,7 +4,8 @@
 import { domainToASCII } from 'node:url';
 import { type AddressMistake, parseAddress, parsePrefix } from '../../config/addresses.ts';
 import { isHostName, isNumericLookalike, parseIp } from '../../layout/ip-address.ts';
-import { regexMistake } from '../build/regex-machine.ts';
+import { isRegexMistake } from '../build/regex-reading.ts';
+import { measureRegex } from '../build/regex-work.ts';
 import type { DomainSuffix, Network } from '../rule.ts';
 
 const NAME_FORMS = 'a name such as www.example.com';
@@ -40,19 +41,11 @@ export function parseKeyword(text: string): string | AddressMistake {
   return text.toLowerCase();
 }
 
-/** Expressions that were found right: rules that did not change are checked again with every change of others. */
-const right = new Set<string>();
-const RIGHT_MAX = 4_096;
-
 export function parseExpression(text: string): string | AddressMistake {
-  if (right.has(text)) return text;
-  const mistake = regexMistake(text);
-  if (mistake !== undefined) {
-    return { expected: mistake.expected, wrong: `is wrong at character ${mistake.at + 1}: ${mistake.wrong}` };
-  }
-  if (right.size >= RIGHT_MAX) right.clear();
-  right.add(text);
-  return text;
+  const measure = measureRegex(text);
+  if (!isRegexMistake(measure)) return text;
+  const { wrong, at, expected } = measure;
+  return { expected, wrong: `is wrong at character ${at + 1}: ${wrong}` };
 }
 
 export function parseNetwork(text: string): Network | AddressMistake {
