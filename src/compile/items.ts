@@ -211,7 +211,7 @@ function isWithin({ from, to }: Range, value: number): boolean {
   return from <= value && value <= to;
 }
 
-export function endsWith(name: string, suffix: DomainSuffix): boolean {
+function endsWith(name: string, suffix: DomainSuffix): boolean {
   return name.endsWith(`.${suffix.name}`) || (!suffix.isBelow && name === suffix.name);
 }
 
@@ -220,7 +220,7 @@ function isIpv4(words: Words): boolean {
 }
 
 /** A network that was written as IPv6 never holds IPv4 addresses, as everywhere in Sluice. */
-export function holds(network: Network, words: Words): boolean {
+function holds(network: Network, words: Words): boolean {
   if (network.bits < 96 && isIpv4(words)) return false;
   return words.every(
     (word, index) => ((word ^ (network.words[index] as number)) & maskWord(network.bits - index * 32)) === 0,
