@@ -334,8 +334,12 @@ describe('a rule set from an address', () => {
     served.fault = (_, response) => response.writeHead(503).end();
     await one.rules.replace([{ port: 9, action: 'reject' }], {}).finished;
     expect(await isRejected(one, 'a.example')).toBe(true);
+    // Of a daemon that was killed while it fetched, and of somebody else.
+    writeFileSync(join(directory, STORE, `${'0'.repeat(32)}.1.new`), 'half a l');
+    writeFileSync(join(directory, STORE, 'README'), '');
     await one.apply('inbounds: [{ type: socks5, listen: "127.0.0.1:0" }]');
-    await until('it has gone', () => copyFiles().length === 0);
+    await until('it has gone', () => copyFiles().length === 1);
+    expect(copyFiles()).toEqual([join(directory, STORE, 'README')]);
   });
 
   it('asks its server where the copy is damaged, not its own, or does not compile', async () => {
