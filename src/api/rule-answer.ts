@@ -23,6 +23,7 @@ export function describeRules(current: RulesInForce): RulesAnswer {
     revision: current.revision,
     snapshot: current.snapshot,
     rules: current.rules.map(describeRule),
+    next: current.next === null ? null : String(current.next),
     final: current.final,
     final_connections: current.finalConnections,
     rule_sets: current.ruleSets.map(describeRuleSet),

@@ -56,6 +56,7 @@ export const rulesSchema = Type.Object(
     revision: Type.Integer({ minimum: 0, description: 'of the rules of the API; the ETag' }),
     snapshot: orNull(Count, 'in force; null: there have been no rules since the start'),
     rules: Type.Array(ruleSchema, { description: 'in the order of evaluation' }),
+    next: orNull(Text, '`cursor` of the next page'),
     final: Text,
     final_connections: Type.Integer({ minimum: 0, description: 'live ones that no rule decided' }),
     rule_sets: Type.Array(ruleSetSchema),

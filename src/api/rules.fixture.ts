@@ -4,6 +4,7 @@
 import type {
   InstallationProgress,
   RuleChangeOptions,
+  RuleInForce,
   RulesChanged,
   RulesControl,
   RuleSetStatus,
@@ -45,6 +46,27 @@ export const CHANGED: RulesChanged = {
   },
   warnings: [{ path: 'rules[1]', found: 'a rule', expected: 'one that can match', message: 'never matches' }],
 };
+
+const RULES: readonly RuleInForce[] = [
+  {
+    id: 'corp',
+    owner: 'api',
+    position: 0,
+    key: 1,
+    connections: 12,
+    action: 'route',
+    written: { id: 'corp', domain_suffix: 'corp.example', external: 'http://judge.example/' },
+  },
+  {
+    id: 'ads',
+    owner: 'file',
+    position: 1,
+    key: 2,
+    connections: 0,
+    action: 'reject',
+    written: { rule_set: 'ads', action: 'reject' },
+  },
+];
 
 const SET: RuleSetStatus = {
   tag: 'ads',
@@ -107,33 +129,24 @@ export function noteRules() {
       error: undefined,
     };
   const rules: RulesControl = {
-    current: () => ({
-      revision: REVISION,
-      snapshot: 7,
-      rules: [
-        {
-          id: 'corp',
-          owner: 'api',
-          position: 0,
-          key: 1,
-          connections: 12,
-          action: 'route',
-          written: { id: 'corp', domain_suffix: 'corp.example', external: 'http://judge.example/' },
-        },
-        {
-          id: 'ads',
-          owner: 'file',
-          position: 1,
-          key: 2,
-          connections: 0,
-          action: 'reject',
-          written: { rule_set: 'ads', action: 'reject' },
-        },
-      ],
-      ruleSets: [SET],
-      final: 'direct',
-      finalConnections: 5,
-    }),
+    current({ id, owner, from = 0, limit = Number.POSITIVE_INFINITY } = {}) {
+      const wanted = RULES.filter(
+        (rule) =>
+          rule.position >= from &&
+          (id === undefined || rule.id === id) &&
+          (owner === undefined || rule.owner === owner),
+      );
+      return {
+        revision: REVISION,
+        snapshot: 7,
+        rules: wanted.slice(0, limit),
+        next: wanted[limit]?.position ?? null,
+        ruleSets: [SET],
+        final: 'direct',
+        finalConnections: 5,
+      };
+    },
+    revision: REVISION,
     replace: (written, options) => install('replace', written, options),
     patch: (changes, options) => install('patch', changes, options),
     rollback: (snapshot, options) => install('rollback', snapshot, options),

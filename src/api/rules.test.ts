@@ -32,7 +32,7 @@ async function setUp(parts: object = {}) {
     return { status: answer.statusCode, headers: answer.headers, body: answer.json() };
   };
   /** Mistakes by path. */
-  const refused = async (method: 'POST' | 'PUT', url: string, payload: object | string) => {
+  const refused = async (method: 'GET' | 'POST' | 'PUT', url: string, payload?: object | string) => {
     const { status, body } = await call(method, url, payload);
     expect(status).toBe(422);
     expect(noted.asked).toEqual([]);
@@ -74,6 +74,24 @@ describe('GET /v1/rules', () => {
     expect(await ids('id=corp')).toEqual(['corp']);
     expect(await ids('id=nothing')).toEqual([]);
     expect((await call('GET', '/v1/rules?owner=somebody')).status).toBe(422);
+  });
+
+  it('comes in pages', async () => {
+    const { call, refused } = await setUp();
+    const page = async (query: string) => {
+      const { rules, next } = (await call('GET', `/v1/rules?${query}`)).body;
+      return [rules.map(({ id }: { id: string }) => id), next];
+    };
+    expect(await page('')).toEqual([['corp', 'ads'], null]);
+    expect(await page('limit=1')).toEqual([['corp'], '1']);
+    expect(await page('limit=1&cursor=1')).toEqual([['ads'], null]);
+    expect(await page('limit=1&owner=file')).toEqual([['ads'], null]);
+    expect(await page('cursor=7')).toEqual([[], null]);
+    for (const cursor of ['x', '-1', '1e0', '9999999999']) {
+      const mistakes = await refused('GET', `/v1/rules?cursor=${cursor}`);
+      expect([...mistakes.keys()], cursor).toEqual(['cursor']);
+    }
+    expect((await call('GET', '/v1/rules?limit=1001')).status).toBe(422);
   });
 });
 

@@ -1,7 +1,7 @@
 // /v1/rules: what decides about connections. A change is checked and compiled aside, in the words of the configuration file,
 // and published at once; then the connections that it concerns are judged again. A mistake anywhere changes nothing.
 //
-//   GET  /v1/rules                     in the order of evaluation, the revision of the API's as ETag
+//   GET  /v1/rules                     as they are (rule-list.ts)
 //   PUT  /v1/rules                     the API's rules are these, or: these of them by their ids
 //   GET  /v1/rules/installations/{id}  how far a change has come that took over a second
 //
@@ -14,13 +14,12 @@ import type { Installation, RuleChangeOptions, RulePatch, RulesControl } from '.
 import { parseEventRate } from '../policy/units.ts';
 import type { ApiContext } from './context.ts';
 import { notFound, problemSchema } from './problem.ts';
-import { describeChanged, describeInstallation, describeRules } from './rule-answer.ts';
+import { describeChanged, describeInstallation } from './rule-answer.ts';
 import {
   installationSchema,
   type InstallationAnswer,
   rulesChangedSchema,
   type RulesChangedAnswer,
-  rulesSchema,
 } from './rule-schemas.ts';
 import { requireNone } from './validation.ts';
 
@@ -101,43 +100,12 @@ export const changeHeaders = Type.Object({
   'if-match': Type.Optional(Type.String({ description: 'revision in quotes' })),
 });
 
-const listQuery = Type.Object(
-  {
-    id: Type.Optional(Type.String({ description: 'this rule only' })),
-    owner: Type.Optional(Type.Enum(['file', 'api'], { description: 'who owns them' })),
-  },
-  { additionalProperties: false },
-);
-
 export type ChangeBody = Pick<Static<typeof putSchema>, 'reconcile' | 'rate' | 'dry_run'>;
 
 export function ruleRoutes(app: FastifyInstance, { rules }: ApiContext): void {
   if (rules === undefined) return;
-  listRoute(app, rules);
   putRoute(app, rules);
   installationRoutes(app, rules);
-}
-
-function listRoute(app: FastifyInstance, rules: RulesControl): void {
-  app.get<{ Querystring: Static<typeof listQuery> }>(
-    '/v1/rules',
-    {
-      schema: {
-        operationId: 'listRules',
-        summary: 'Rules, in the order of their evaluation',
-        tags: ruleTags,
-        querystring: listQuery,
-        response: { 200: rulesSchema, 422: problemSchema },
-      },
-    },
-    ({ query: { id, owner } }, reply) => {
-      const all = describeRules(rules.current());
-      reply.header('etag', `"${all.revision}"`);
-      const isWanted = (rule: (typeof all.rules)[number]) =>
-        (id === undefined || rule.id === id) && (owner === undefined || rule.owner === owner);
-      return { ...all, rules: all.rules.filter(isWanted) };
-    },
-  );
 }
 
 function putRoute(app: FastifyInstance, rules: RulesControl): void {
@@ -233,7 +201,7 @@ function ifRevisionOf(ifMatch: string | undefined, rules: RulesControl): { ifRev
     const revision = /^"(0|[1-9][0-9]{0,14})"$/.exec(part.trim())?.[1];
     return revision === undefined ? [] : [Number(revision)];
   });
-  const { revision } = rules.current();
+  const { revision } = rules;
   return { ifRevision: revisions.includes(revision) ? revision : (revisions[0] ?? -1) };
 }
 

@@ -30,6 +30,7 @@ import { reloadRoute } from './reload.ts';
 import { ruleExplainRoute } from './rule-explain.ts';
 import { ruleSetRoutes } from './rule-sets.ts';
 import { ruleSnapshotRoutes } from './rule-snapshots.ts';
+import { ruleListRoute } from './rule-list.ts';
 import { ruleRoutes } from './rules.ts';
 import { serviceRoutes } from './services.ts';
 import { statusRoute } from './status.ts';
@@ -163,6 +164,7 @@ export async function buildApi(context: ApiContext, log: Log, admits: Admission)
     connectionRoutes(scope, context);
     evictionRoutes(scope, context);
     serviceRoutes(scope, context);
+    ruleListRoute(scope, context);
     ruleRoutes(scope, context);
     ruleExplainRoute(scope, context);
     ruleSnapshotRoutes(scope, context);

@@ -29,6 +29,7 @@ const rules = {
       rule: { action: 'reject' },
     },
   ],
+  next: null,
   final: 'direct',
   final_connections: 5,
   rule_sets: [],
@@ -90,6 +91,20 @@ describe('sluice rules', () => {
     stand.printed = '';
     expect(await run('rules', 'list', '--json')).toBe(0);
     expect(JSON.parse(stand.printed)).toEqual(rules);
+  });
+
+  it('follows the pages of a long list, and begins anew where the rules change meanwhile', async () => {
+    const [first, second] = rules.rules;
+    const snapshots = [7, 8, 8, 8];
+    await stand.daemon(({ path }) => {
+      const isSecond = path.includes('cursor=1');
+      const page = { rules: [isSecond ? second : first], next: isSecond ? null : '1' };
+      return [200, { ...rules, ...page, snapshot: snapshots.shift() }];
+    });
+    expect(await run('rules', 'list', '--names')).toBe(0);
+    expect(stand.printed).toBe('corp\nall\n');
+    const paths = ['/v1/rules', '/v1/rules?cursor=1'];
+    expect(stand.asked.map(({ path }) => path)).toEqual([...paths, ...paths]);
   });
 
   it('shows one, or says that there is none', async () => {

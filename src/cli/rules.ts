@@ -3,7 +3,7 @@
 
 import { stringify } from 'yaml';
 import type { RulesAnswer, RuleSetAnswer, SnapshotAnswer } from '../api/rule-schemas.ts';
-import { ask, CommandFailure, type DaemonOptions } from './client.ts';
+import { type Answer, ask, CommandFailure, type DaemonOptions } from './client.ts';
 import { EXIT_NOTHING } from './exit-codes.ts';
 import { jsonText, type OutputOptions, printAnswer, printRefusal } from './refusal.ts';
 import { formatAge, formatBytes, formatTable } from './table.ts';
@@ -35,10 +35,32 @@ interface ListOptions extends DaemonOptions, WatchOptions {
   readonly names?: boolean;
 }
 
+/** Whole lists that are begun anew because the rules have changed between two pages. */
+const LIST_TRIES = 5;
+
+/** All pages as one, of one snapshot; or what was answered instead. */
+async function askForRules(options: ListOptions, tries = 1): Promise<Answer> {
+  const rules: ListedRule[] = [];
+  let snapshot: number | null | undefined;
+  for (let cursor: string | undefined; ; ) {
+    const query = new URLSearchParams();
+    if (options.owner !== undefined) query.set('owner', options.owner);
+    if (cursor !== undefined) query.set('cursor', cursor);
+    const path = query.size === 0 ? '/v1/rules' : `/v1/rules?${query}`;
+    const answer = await ask({ method: 'GET', path }, options);
+    if (answer.status !== 200) return answer;
+    const page = answer.body as RulesAnswer;
+    snapshot ??= page.snapshot;
+    if (page.snapshot !== snapshot && tries < LIST_TRIES) return askForRules(options, tries + 1);
+    rules.push(...page.rules);
+    if (typeof page.next !== 'string') return { ...answer, body: { ...page, rules } };
+    cursor = page.next;
+  }
+}
+
 export function listRulesCommand(options: ListOptions): Promise<number> {
   return showOrWatch(options, async () => {
-    const query = options.owner === undefined ? '' : `?${new URLSearchParams({ owner: options.owner })}`;
-    const answer = await ask({ method: 'GET', path: `/v1/rules${query}` }, options);
+    const answer = await askForRules(options);
     if (answer.status !== 200) return printRefusal(answer, options);
     const rules = answer.body as RulesAnswer;
     if (options.json === true) return jsonText(rules);

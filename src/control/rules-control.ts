@@ -47,12 +47,23 @@ export interface RuleInForce {
   readonly written: Readonly<Record<string, unknown>>;
 }
 
+/** Which rules are shown; default: all. */
+export interface RuleQuery {
+  readonly id?: string | undefined;
+  readonly owner?: 'file' | 'api' | undefined;
+  /** Position to begin at. */
+  readonly from?: number;
+  readonly limit?: number;
+}
+
 export interface RulesInForce {
   /** Grows by one with each change of the API's rules; outlasts restarts. */
   readonly revision: number;
   /** null: there have been no rules since the start. */
   readonly snapshot: number | null;
   readonly rules: readonly RuleInForce[];
+  /** Position of the first that the limit left out; null: there is none. */
+  readonly next: number | null;
   readonly ruleSets: readonly RuleSetStatus[];
   readonly final: string;
   /** Live connections that no rule decided. */
@@ -211,7 +222,9 @@ export interface RuleStatistics {
 }
 
 export interface RulesControl {
-  current(): RulesInForce;
+  current(query?: RuleQuery): RulesInForce;
+  /** Of the API's share, as in `current`. */
+  readonly revision: number;
   /** The API's rules become exactly these. @throws (in `finished`) rule_owned_by_file where one has the id of a file's */
   replace(rules: readonly unknown[], options: RuleChangeOptions): Installation;
   patch(changes: readonly RulePatch[], options: RuleChangeOptions): Installation;

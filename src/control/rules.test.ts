@@ -188,6 +188,26 @@ describe('rules in force', () => {
     await expect(rules.rollback(4711, {}).finished).rejects.toMatchObject({ code: 'snapshot_unknown' });
   });
 
+  it('are shown in parts', async () => {
+    const { apply, rules } = setUp();
+    await apply(FILE);
+    await rules.replace([reject('a', 10), reject('b', 11)], {}).finished;
+    const part = (query: Parameters<typeof rules.current>[0]) => {
+      const { rules: shown, next } = rules.current(query);
+      return [shown.map(({ id, position, written }) => [id, position, written['port']]), next];
+    };
+    expect(part({ limit: 2 })).toEqual([
+      [
+        ['a', 0, 10],
+        ['b', 1, 11],
+      ],
+      2,
+    ]);
+    expect(part({ from: 3, limit: 2 })).toEqual([[['f2', 3, 2]], null]);
+    expect(part({ owner: 'file', limit: 1 })).toEqual([[['f1', 2, 1]], 3]);
+    expect(part({ id: 'b', limit: 1 })).toEqual([[['b', 1, 11]], null]);
+  });
+
   it('can be gone back to, however many changes have failed or were only tried since', async () => {
     const { apply, rules } = setUp();
     await apply(FILE);

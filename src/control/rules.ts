@@ -144,7 +144,11 @@ export function createRules(init: RulesInit): Rules {
   }
 
   return {
-    current: () => rulesInForce(init.edge().configuration, changes.api, snapshots.inForce, names, ruleSets),
+    current: (query = {}) =>
+      rulesInForce(init.edge().configuration, changes.api, snapshots.inForce, names, ruleSets, query),
+    get revision() {
+      return changes.api.revision;
+    },
     replace(rules, options) {
       const wanted = () => ({ ...definitionNow(), apiRules: replacedRules(rules, known()) });
       return changes.begin({ cause: 'api', options, wanted });
