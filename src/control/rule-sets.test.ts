@@ -185,6 +185,27 @@ describe('a rule set from a file', () => {
     expect(await isRejected(one, 'a.example')).toBe(true);
   });
 
+  it('is never put back to what it was when a reload has read it in between', async () => {
+    write('a.example\n');
+    const one = setUp();
+    await one.apply(configuration('path: ads.txt'));
+    let open = () => {};
+    const gate = new Promise<void>((resolve) => {
+      open = resolve;
+    });
+    void one.edge.exclusively(() => gate);
+    const applied = one.apply(configuration('path: ads.txt'));
+    write('b.example\n');
+    const refreshed = one.rules.refresh('ads');
+    await until('it has been compiled', () => one.rules.snapshots()[0]?.state === 'compiled');
+    write('c.example\n');
+    open();
+    await Promise.all([applied, refreshed]);
+    expect(await isRejected(one, 'c.example')).toBe(true);
+    expect(await isRejected(one, 'b.example')).toBe(false);
+    expect(only(one)).toMatchObject({ state: 'ok', failures: 0 });
+  });
+
   it('that is missing or broken refuses a reload', async () => {
     const one = setUp();
     await expect(one.apply(configuration('path: ads.txt'))).rejects.toMatchObject({
