@@ -42,7 +42,8 @@ export const STATUS_TITLES: Readonly<Record<number, string>> = {
   415: 'Media type not supported',
   422: 'Cannot be applied',
   500: 'Internal error',
-  503: 'Not available now',
+  // Whether trying again may help is said beside it.
+  503: 'Not available',
 };
 
 export function problem(status: number, code: string, detail: string, facts: object = {}): Problem {
