@@ -72,7 +72,8 @@ export class TextBounds<Place> {
   /** After all have been added. @returns the first expression that a worker has no time for */
   beyondWork(): { readonly place: Place; readonly excess: Excess } | undefined {
     const first = this.isTold ? -1 : firstBeyond(this.measures);
-    return first < 0 ? undefined : { place: this.places[first] as Place, excess: workExcess(this.measures) };
+    if (first < 0) return undefined;
+    return { place: this.places[first] as Place, excess: workExcess(this.measures.slice(0, first + 1)) };
   }
 
   private addText(bytes: number): Excess | undefined {
