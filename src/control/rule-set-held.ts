@@ -1,6 +1,7 @@
 // A rule set or a geo file that is in use: its content in force, and how fresh that is. Control thread.
 
 import type { Compiled } from '../layout/compiler-messages.ts';
+import { SluiceError } from './errors.ts';
 import type { Log } from './log.ts';
 import type { RuleSetContent, RuleSetContents } from './rule-set-content.ts';
 import type { Validators } from './rule-set-fetch.ts';
@@ -90,4 +91,12 @@ export function statusOf(one: Held, compiled: Compiled | undefined): RuleSetStat
     rules: figures?.rules ?? 0,
     words: figures?.words ?? 0,
   };
+}
+
+/** Those that are why a compilation was refused. @param sets as they were compiled */
+export function refusedOf<T>(sets: readonly T[], refusal: unknown): T[] {
+  if (!(refusal instanceof SluiceError) || refusal.code !== 'rules_invalid') return [];
+  const { mistakes } = refusal.facts as SluiceError<'rules_invalid'>['facts'];
+  const places = mistakes.map(({ path }) => Number(/^rule_sets\[(\d+)\]/.exec(path)?.[1] ?? -1));
+  return sets.filter((_, place) => places.includes(place));
 }

@@ -13,12 +13,11 @@
 
 import type { Geo, RuleSet } from '../config/configuration.ts';
 import type { Compiled } from '../layout/compiler-messages.ts';
-import { SluiceError } from './errors.ts';
 import type { Log } from './log.ts';
 import { createRuleSetCopies } from './rule-set-copies.ts';
 import { stampOf } from './rule-set-content.ts';
 import type { RuleSetContent, RuleSetContents } from './rule-set-content.ts';
-import { contentsOf, fail, newHeld, statusOf, succeed } from './rule-set-held.ts';
+import { contentsOf, fail, newHeld, refusedOf, statusOf, succeed } from './rule-set-held.ts';
 import type { Held } from './rule-set-held.ts';
 import { geoOrigins, isSame, originOf } from './rule-set-origin.ts';
 import type { Origin } from './rule-set-origin.ts';
@@ -238,14 +237,15 @@ export function createRuleSets(init: RuleSetsInit): RuleSets {
   }
 
   return {
-    async prepare(sets, geo, compile) {
-      const origins = [...sets.map(originOf), ...geoOrigins(geo)];
+    async prepare(named, geo, compile) {
+      const origins = [...named.map(originOf), ...geoOrigins(geo)];
       let prepared = await allOf(origins.map(prepareOne));
       try {
         return { prepared, compiled: await compile(prepared.contents) };
       } catch (error) {
         await discard(prepared.each);
-        const broken = brokenCopies(prepared, error);
+        const sets = prepared.each.filter(({ origin }) => !origin.isGeo);
+        const broken = new Set(refusedOf(sets, error).filter(({ isCopy }) => isCopy));
         if (broken.size === 0) throw error;
         prepared = await allOf(
           prepared.each.map((one) => (broken.has(one) ? fetched(one) : prepareOne(one.origin))),
@@ -294,16 +294,4 @@ function preparedOf(each: readonly PreparedRuleSet[]): PreparedRuleSets {
     each,
     contents: contentsOf([...contents.keys()], (one) => contents.get(one) as RuleSetContent),
   };
-}
-
-/** Last-good copies that are why it was refused. */
-function brokenCopies({ each }: PreparedRuleSets, refusal: unknown): Set<PreparedRuleSet> {
-  if (!(refusal instanceof SluiceError) || refusal.code !== 'rules_invalid') return new Set();
-  const { mistakes } = refusal.facts as SluiceError<'rules_invalid'>['facts'];
-  const sets = each.filter(({ origin }) => !origin.isGeo);
-  const broken = mistakes.flatMap(({ path }) => {
-    const place = /^rule_sets\[(\d+)\]/.exec(path)?.[1];
-    return place === undefined ? [] : (sets[Number(place)] ?? []);
-  });
-  return new Set(broken.filter(({ isCopy }) => isCopy));
 }
