@@ -119,9 +119,7 @@ export const NETWORK_UDP = 1;
 
 export const DEVICE_UNKNOWN = 0;
 export const DEVICE_KNOWN = 1;
-export const DEVICE_NEW = 2;
-export const DEVICE_ON_GRACE = 3;
-export const DEVICE_DENIED = 4;
+/** By number; the first two have names of their own. */
 export const DEVICE_NAMES = ['unknown', 'known', 'new', 'on_grace', 'denied'] as const;
 
 // ---- Metadata that is not at hand: whoever evaluates comes back with it, or without it at the deadline.
@@ -213,7 +211,6 @@ export const INDEX_USER_ID = 17;
 export const INDEX_KEYWORDS = 18;
 /** [count, offset of each machine] (match/regex.ts). */
 export const INDEX_REGEXES = 19;
-export const INDEXES_COUNT = 20;
 
 /** Words of an entry of BLOCK_GROUPS. */
 export const BLOCK_GROUP_WORDS = 3;
