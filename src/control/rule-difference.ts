@@ -22,14 +22,17 @@ export function ruleDifference(
   before: readonly CompiledRule[],
   after: readonly CompiledRule[],
 ): RuleDifference {
-  const old = new Map(before.map((rule) => [rule.id, rule]));
-  const now = new Map(after.map((rule) => [rule.id, rule]));
-  const added = after.filter(({ id }) => !old.has(id));
-  const removed = before.filter(({ id }) => !now.has(id));
-  const changed = after.filter(({ id, version }) => (old.get(id)?.version ?? version) !== version);
+  const { first, last, lastAfter } = unlike(before, after);
+  const began = before.slice(first, last);
+  const became = after.slice(first, lastAfter);
+  const old = new Map(began.map((rule) => [rule.id, rule]));
+  const now = new Map(became.map((rule) => [rule.id, rule]));
+  const added = became.filter(({ id }) => !old.has(id));
+  const removed = began.filter(({ id }) => !now.has(id));
+  const changed = became.filter(({ id, version }) => (old.get(id)?.version ?? version) !== version);
   const moved = movedIds(
-    before.filter(({ id }) => now.has(id)),
-    after.filter(({ id }) => old.has(id)),
+    began.filter(({ id }) => now.has(id)),
+    became.filter(({ id }) => old.has(id)),
   );
   const idsOf = (rules: readonly CompiledRule[]) => rules.map(({ id }) => id);
   return {
@@ -39,28 +42,39 @@ export function ruleDifference(
     moved,
     keys: concernedKeys(
       before,
-      after,
+      first,
       added.length + changed.length + moved.length === 0 ? removed : undefined,
     ),
   };
 }
 
-/** @param onlyRemoved those that went, where nothing else happened */
+/** Without the rules that both begin with and both end with: of tens of thousands a change mostly concerns a few. */
+function unlike(before: readonly CompiledRule[], after: readonly CompiledRule[]) {
+  const isSame = (one: CompiledRule | undefined, other: CompiledRule | undefined) =>
+    one?.id === other?.id && one?.version === other?.version;
+  let first = 0;
+  let last = before.length;
+  let lastAfter = after.length;
+  while (first < last && first < lastAfter && isSame(before[first], after[first])) first++;
+  while (last > first && lastAfter > first && isSame(before[last - 1], after[lastAfter - 1])) {
+    last--;
+    lastAfter--;
+  }
+  return { first, last, lastAfter };
+}
+
+/**
+ * @param same so many of the first are what they were
+ * @param onlyRemoved those that went, where nothing else happened
+ */
 function concernedKeys(
   before: readonly CompiledRule[],
-  after: readonly CompiledRule[],
+  same: number,
   onlyRemoved: readonly CompiledRule[] | undefined,
 ): number[] {
   // Whoever matched another rule than these did not match these, and a final one has no effect beyond its match.
   if (onlyRemoved?.every(({ action }) => FINAL_ACTIONS.has(action)) === true) {
     return onlyRemoved.map(({ key }) => key);
-  }
-  let same = 0;
-  while (same < before.length && same < after.length) {
-    const one = before[same] as CompiledRule;
-    const other = after[same] as CompiledRule;
-    if (one.id !== other.id || one.version !== other.version) break;
-    same++;
   }
   return [...before.slice(same).map(({ key }) => key), RULE_KEY_FINAL];
 }
