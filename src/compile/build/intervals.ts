@@ -7,6 +7,8 @@ import { Classes, EMPTY_CLASS } from './classes.ts';
 /** An index by the upper bits pays from here on. */
 const INDEXED_MIN = 2_048;
 const BIAS = 0x80000000 | 0;
+/** Ranges that begin or end at one bound, of which each has a step of its own, which is likely to be known. */
+const MOVES_ONE_BY_ONE = 4;
 
 /** [from, to], and the bits of who has it, ascending. */
 export interface BitRange<Value> {
@@ -14,6 +16,8 @@ export interface BitRange<Value> {
   readonly to: Value;
   readonly bits: readonly number[];
 }
+
+type HasBits = Pick<BitRange<unknown>, 'bits'>;
 
 interface Flat<Value> {
   readonly bounds: Value[];
@@ -75,12 +79,11 @@ function flatten<Value extends number | bigint>(
   let end = 0;
   let at: Value | undefined = lowest;
   while (at !== undefined) {
-    for (let range = ends[end]; range !== undefined && range.to < at; range = ends[++end]) {
-      open.remove(range.bits);
-    }
-    for (let range = begins[begin]; range !== undefined && range.from <= at; range = begins[++begin]) {
-      open.add(range.bits);
-    }
+    const firstEnd = end;
+    const firstBegin = begin;
+    while (end < ends.length && (ends[end] as BitRange<Value>).to < at) end++;
+    while (begin < begins.length && (begins[begin] as BitRange<Value>).from <= at) begin++;
+    open.move(ends.slice(firstEnd, end), begins.slice(firstBegin, begin));
     const number = open.classIn(classes);
     if (number !== found.at(-1)) {
       bounds.push(at);
@@ -102,12 +105,20 @@ class OpenBits {
   private now = EMPTY_CLASS;
   private readonly inTheirs = new Map<number, number>();
 
-  add(bits: readonly number[]): void {
-    for (const bit of bits) this.counts.set(bit, (this.counts.get(bit) ?? 0) + 1);
-    this.now = this.scratch.plus(this.now, this.scratch.of(bits));
+  /** At one bound: where much happens at once, what it comes to is made anew, and not what it was on the way. */
+  move(closed: readonly HasBits[], opened: readonly HasBits[]): void {
+    const isMuch = closed.length + opened.length > MOVES_ONE_BY_ONE;
+    for (const { bits } of closed) this.remove(bits, isMuch);
+    for (const { bits } of opened) this.add(bits, isMuch);
+    if (isMuch) this.now = this.scratch.of([...this.counts.keys()].sort((a, b) => a - b));
   }
 
-  remove(bits: readonly number[]): void {
+  private add(bits: readonly number[], isCountedOnly: boolean): void {
+    for (const bit of bits) this.counts.set(bit, (this.counts.get(bit) ?? 0) + 1);
+    if (!isCountedOnly) this.now = this.scratch.plus(this.now, this.scratch.of(bits));
+  }
+
+  private remove(bits: readonly number[], isCountedOnly: boolean): void {
     let gone: number[] | undefined;
     let kept = 0;
     for (const [index, bit] of bits.entries()) {
@@ -120,7 +131,8 @@ class OpenBits {
         gone?.push(bit);
       }
     }
-    if (kept < bits.length) this.now = this.scratch.minus(this.now, this.scratch.of(gone ?? bits));
+    if (isCountedOnly || kept === bits.length) return;
+    this.now = this.scratch.minus(this.now, this.scratch.of(gone ?? bits));
   }
 
   /** The same class among others. */

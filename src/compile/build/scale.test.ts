@@ -40,6 +40,14 @@ function build(count: number, itemsOf: (index: number) => Partial<Items>) {
 describe('rules that share a value', () => {
   it.each([
     ['a network', 32_000, (i: number) => ({ domain: [`a${i}.com`], network: [0] })],
+    [
+      'a port',
+      32_000,
+      (i: number) => ({
+        domainSuffix: [{ name: `a${i}.com`, isBelow: false }],
+        port: [{ from: 443, to: 443 }],
+      }),
+    ],
     ['a country', 600, (i: number) => ({ user: [`u${i}`], geoip: ['DE'] })],
     [
       'a source',
