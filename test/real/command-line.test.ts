@@ -66,7 +66,7 @@ describe('sluice check', () => {
   });
 
   it('accepts the example that is shipped, and the same as JSON on standard input', async () => {
-    const { code, stdout } = await check(resolve(import.meta.dirname, '../../src/config/whole-example.yaml'));
+    const { code, stdout } = await check(resolve(import.meta.dirname, '../../examples/edge.yaml'));
     expect(code).toBe(0);
     expect(stdout).toContain('ok');
     const json = JSON.stringify({ inbounds: [{ type: 'http', listen: '127.0.0.1:0' }] });

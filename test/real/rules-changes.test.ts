@@ -6,11 +6,12 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeAll, describe, expect, it } from 'vitest';
 import type { ListedConnection } from '../../src/api/connection-answer.ts';
-import type { RulesAnswer, RulesChangedAnswer, SnapshotAnswer } from '../../src/api/rule-schemas.ts';
+import type { RulesAnswer, SnapshotAnswer } from '../../src/api/rule-schemas.ts';
 import { type Client, connectTo } from './harness/client.ts';
 import { counting } from './harness/counting.ts';
 import { type Daemon, LOCAL, startDaemon } from './harness/daemon.ts';
 import { echo, startServer } from './harness/origin.ts';
+import { changeRules } from './harness/rules.ts';
 import { until } from './harness/until.ts';
 
 const EXIT_REFUSED = 1;
@@ -52,11 +53,7 @@ async function flows(client: Client): Promise<void> {
   expect((await client.receive(4)).toString()).toBe('ping');
 }
 
-async function put(body: object): Promise<RulesChangedAnswer> {
-  const { status, text } = await daemon.api('PUT', '/v1/rules', body);
-  expect([status, text]).toEqual([200, text]);
-  return JSON.parse(text) as RulesChangedAnswer;
-}
+const put = (body: object) => changeRules(daemon, body);
 
 async function rulesNow(): Promise<RulesAnswer> {
   return JSON.parse((await daemon.api('GET', '/v1/rules')).text) as RulesAnswer;

@@ -6,12 +6,13 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import type { RulesAnswer, RulesChangedAnswer, SnapshotAnswer } from '../../src/api/rule-schemas.ts';
+import type { RulesAnswer, SnapshotAnswer } from '../../src/api/rule-schemas.ts';
 import { atEnd } from './harness/at-end.ts';
 import { type Client, connectTo } from './harness/client.ts';
 import { type Daemon, LOCAL, makeDirectory, SLUICE, startDaemon } from './harness/daemon.ts';
 import { echo, startServer } from './harness/origin.ts';
 import { run } from './harness/programs.ts';
+import { changeRules } from './harness/rules.ts';
 import { until } from './harness/until.ts';
 
 const INBOUNDS = [{ tag: 'socks', type: 'socks5', listen: '127.0.0.1:0' }];
@@ -35,11 +36,7 @@ async function flows(client: Client): Promise<void> {
   expect((await client.receive(4)).toString()).toBe('ping');
 }
 
-async function put(daemon: Daemon, body: object): Promise<RulesChangedAnswer> {
-  const { status, text } = await daemon.api('PUT', '/v1/rules', body);
-  expect([status, text]).toEqual([200, text]);
-  return JSON.parse(text) as RulesChangedAnswer;
-}
+const put = (daemon: Daemon, body: object) => changeRules(daemon, body);
 
 async function rulesOf(daemon: Daemon): Promise<RulesAnswer> {
   return JSON.parse((await daemon.api('GET', '/v1/rules')).text) as RulesAnswer;

@@ -9,7 +9,7 @@ import { lookup } from 'node:dns/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { expect, it } from 'vitest';
-import type { RulesChangedAnswer, SnapshotAnswer } from '../../src/api/rule-schemas.ts';
+import type { SnapshotAnswer } from '../../src/api/rule-schemas.ts';
 import { createBeyond } from '../../src/compile/beyond.ts';
 import { checkRules } from '../../src/compile/check/check-rules.ts';
 import { interpret } from '../../src/compile/interpret.ts';
@@ -20,6 +20,7 @@ import { NETWORK_TCP } from '../../src/layout/rules.ts';
 import { connectTo } from './harness/client.ts';
 import { type Daemon, LOCAL, makeDirectory, startDaemon } from './harness/daemon.ts';
 import { echo, startServer } from './harness/origin.ts';
+import { changeRules } from './harness/rules.ts';
 import { until } from './harness/until.ts';
 
 const SWAPS = Number(process.env['SLUICE_SOAK_SWAPS'] ?? 200);
@@ -143,20 +144,7 @@ function lines(daemon: Daemon): Line[] {
 }
 
 async function put(daemon: Daemon, rules: readonly Written[]): Promise<number> {
-  const { status, text } = await daemon.api('PUT', '/v1/rules', { rules, reconcile: 'none' });
-  // A busy machine may take over a second: then it is looked up.
-  let answer = text;
-  if (status === 202) {
-    const { id } = JSON.parse(text) as { id: number };
-    await until('the rules are installed', async () => {
-      answer = (await daemon.api('GET', `/v1/rules/installations/${id}`)).text;
-      return (JSON.parse(answer) as { state: string }).state === 'done';
-    });
-    answer = JSON.stringify((JSON.parse(answer) as { result: unknown }).result);
-  } else {
-    expect([status, text]).toEqual([200, text]);
-  }
-  return (JSON.parse(answer) as RulesChangedAnswer).snapshot as number;
+  return (await changeRules(daemon, { rules, reconcile: 'none' })).snapshot as number;
 }
 
 async function snapshots(daemon: Daemon): Promise<readonly SnapshotAnswer[]> {

@@ -128,6 +128,7 @@ describe('the keeper as a thread', () => {
     const first = createKeptTables(storePath);
     expect(await first.link.start()).toEqual({
       ...{ services: [], usage: [], evictions: [], lastEvictionId: 0, revisionHighest: 0 },
+      rules: { revision: 0, rules: '[]' },
     });
     const service = { name: 's', revision: 3, definition: '{"name":"s"}' };
     await first.link.putServices([service, { ...service, name: 'gone' }]);

@@ -180,7 +180,8 @@ function ask(
   const headers = body === undefined ? {} : { 'content-type': 'application/json' };
   return new Promise((done, failed) => {
     const outgoing = request(
-      { socketPath, method, path, host: 'sluice', headers, timeout: API_TIMEOUT_MS },
+      // A connection of its own: one that was kept may be closed by the daemon just when a busy machine comes to write.
+      { socketPath, method, path, host: 'sluice', headers, timeout: API_TIMEOUT_MS, agent: false },
       (response) => {
         const chunks: Buffer[] = [];
         response.on('data', (chunk: Buffer) => chunks.push(chunk));
