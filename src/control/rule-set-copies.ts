@@ -8,7 +8,7 @@
 // Control thread.
 
 import { createHash } from 'node:crypto';
-import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { readContent, areSameBytes } from './rule-set-content.ts';
 import type { ReadingOrder, RuleSetContent } from './rule-set-content.ts';
@@ -51,6 +51,14 @@ export function createRuleSetCopies(storePath: string): RuleSetCopies {
   /** Names of new ones. */
   const underWay = new Set<string>();
   let count = 0;
+  /** New files from before are nobody's; what came since may be another's, who is just writing it. */
+  const openedAtMs = Date.now();
+
+  async function isLeftBehind(file: string): Promise<boolean> {
+    if (underWay.has(file)) return false;
+    const written = await stat(join(directory, file)).catch(() => undefined);
+    return written !== undefined && written.mtimeMs < openedAtMs;
+  }
 
   function pathOf(origin: Origin): string {
     return join(directory, nameOf(origin));
@@ -98,13 +106,13 @@ export function createRuleSetCopies(storePath: string): RuleSetCopies {
     async retain(origins) {
       const names = new Set(origins.map(nameOf));
       const present = await readdir(directory).catch(() => []);
-      const isWanted = (file: string) =>
-        file.endsWith('.new') ? underWay.has(file) : names.has(file.slice(0, NAME_DIGITS));
       for (const file of present) {
         // Somebody else may keep something there; whoever does, names it otherwise.
-        if (/^[0-9a-f]{32}\b/.test(file) && !isWanted(file)) {
-          await rm(join(directory, file), { force: true }).catch(() => {});
-        }
+        if (!/^[0-9a-f]{32}\b/.test(file)) continue;
+        const isOver = file.endsWith('.new')
+          ? await isLeftBehind(file)
+          : !names.has(file.slice(0, NAME_DIGITS));
+        if (isOver) await rm(join(directory, file), { force: true }).catch(() => {});
       }
     },
   };

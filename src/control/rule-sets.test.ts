@@ -1,16 +1,16 @@
 // Rule sets from files and from a server that misbehaves, over the real compiler.
 
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
+import { once } from 'node:events';
 import {
-  appendFileSync,
-  existsSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
   renameSync,
   rmSync,
   statSync,
+  utimesSync,
   writeFileSync,
 } from 'node:fs';
 import { createServer } from 'node:http';
@@ -137,16 +137,20 @@ describe('a rule set from a file', () => {
     write('a.example\n');
     const one = setUp();
     await one.apply(configuration('path: ads.txt'));
-    write('');
-    const lines = Array.from({ length: 8 }, (_, index) => `n${index}.example\n`);
-    for (const line of lines) {
-      appendFileSync(join(directory, 'ads.txt'), line);
-      // Slowly: longer than it takes from a change to a look.
-      await setTimeout(300);
+    // By a process of its own, which goes on while this one is kept waiting. Slowly: longer than from a change to a look.
+    const writing = 'for n in 1 2 3 4 5 6 7 8; do echo "n$n.example"; sleep 0.3; done > ads.txt';
+    const writer = spawn('sh', ['-c', writing], { cwd: directory });
+    let isWriting = true;
+    const written = once(writer, 'exit').then(() => {
+      isWriting = false;
+    });
+    while (isWriting) {
       expect(only(one)).toMatchObject({ state: 'ok', domains: 1 });
       expect(await isRejected(one, 'a.example')).toBe(true);
+      await setTimeout(20);
     }
-    await until('it is in force', () => only(one).domains === lines.length);
+    await written;
+    await until('it is in force', () => only(one).domains === 8);
     expect(only(one).failures).toBe(0);
   });
 
@@ -326,7 +330,7 @@ describe('a rule set from an address', () => {
     const served = await serve();
     const first = setUp();
     await first.apply(configuration(`url: "${served.url}"`));
-    await until('there is a copy', () => existsSync(join(directory, STORE)));
+    await until('there is a copy', () => copyFiles().length === 2);
     await first.rules.refresh('ads');
     await first.close();
     served.fault = (_, response) => response.writeHead(503).end();
@@ -356,7 +360,9 @@ describe('a rule set from an address', () => {
     await one.rules.replace([{ port: 9, action: 'reject' }], {}).finished;
     expect(await isRejected(one, 'a.example')).toBe(true);
     // Of a daemon that was killed while it fetched, and of somebody else.
-    writeFileSync(join(directory, STORE, `${'0'.repeat(32)}.1.new`), 'half a l');
+    const half = join(directory, STORE, `${'0'.repeat(32)}.1.new`);
+    writeFileSync(half, 'half a l');
+    utimesSync(half, new Date(0), new Date(0));
     writeFileSync(join(directory, STORE, 'README'), '');
     await one.apply('inbounds: [{ type: socks5, listen: "127.0.0.1:0" }]');
     await until('it has gone', () => copyFiles().length === 1);
